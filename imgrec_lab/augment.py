@@ -1,0 +1,54 @@
+"""Random changes of a batch that keep its labels, made where the batch already is."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Augment = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+
+
+def flip(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Mirror half of the pictures left to right, each by its own draw.
+
+    Only where a mirrored picture keeps its label: a cat does, a "turn left" sign does not.
+
+    Args:
+        images: (N, C, H, W).
+        labels: (N,), returned as they came.
+    """
+    mirrored = torch.rand(len(images), 1, 1, 1, device=images.device) < 0.5
+    return torch.where(mirrored, images.flip(3), images), labels
+
+
+def shift(max_px: int) -> Augment:
+    """An augmentation that moves the whole batch by up to ``max_px`` pixels each way.
+
+    The border is filled with the mirrored picture. One draw a batch costs a single slice; over an
+    epoch every picture still meets many shifts.
+
+    Raises:
+        ValueError: if ``max_px`` is negative.
+    """
+    if max_px < 0:
+        raise ValueError(f"max_px must be 0 or more pixels; got {max_px}.")
+
+    def shift_batch(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        height, width = images.shape[2:]
+        down, right = torch.randint(2 * max_px + 1, (2,)).tolist()
+        padded = F.pad(images, (max_px,) * 4, mode="reflect")
+        return padded[:, :, down : down + height, right : right + width], labels
+
+    return shift_batch
+
+
+def chain(*augments: Augment) -> Augment:
+    """The given augmentations one after the other, as one; none at all changes nothing."""
+
+    def run(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        for augment in augments:
+            images, labels = augment(images, labels)
+        return images, labels
+
+    return run

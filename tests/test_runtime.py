@@ -1,0 +1,84 @@
+"""Device, precision, seeds and the report."""
+
+import random
+
+import numpy
+import pytest
+import torch
+
+from imgrec_lab import runtime
+
+CPU = torch.device("cpu")
+
+
+def test_precision_on_a_cpu_follows_its_instructions(monkeypatch):
+    monkeypatch.setattr(runtime, "_cpu_multiplies_bfloat16", lambda: True)
+    assert runtime.pick_precision(CPU) == runtime.Precision(torch.bfloat16)
+    monkeypatch.setattr(runtime, "_cpu_multiplies_bfloat16", lambda: False)
+    assert runtime.pick_precision(CPU) == runtime.Precision(torch.float32)
+
+
+@pytest.mark.parametrize(
+    ("capability", "expected"),
+    [((7, 5), runtime.Precision(torch.float16, True)), ((8, 0), runtime.Precision(torch.bfloat16))],
+)
+def test_precision_on_a_gpu_follows_its_generation(monkeypatch, capability, expected):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    precision = runtime.pick_precision(torch.device("cuda"))
+    assert precision == expected
+    assert ("scaled" in str(precision)) == expected.scale_gradients
+
+
+def test_autocast_computes_in_the_precision_that_it_names():
+    layer, x = torch.nn.Linear(4, 2), torch.ones(1, 4)
+    with runtime.Precision(torch.bfloat16).autocast(CPU):
+        assert layer(x).dtype == torch.bfloat16
+    with runtime.Precision(torch.float32).autocast(CPU):
+        assert layer(x).dtype == torch.float32
+
+
+def test_same_seed_same_numbers_from_all_three_generators():
+    def draw():
+        return random.random(), numpy.random.rand(), torch.rand(1).item()
+
+    runtime.seed_everything(7)
+    first = draw()
+    runtime.seed_everything(7)
+    assert draw() == first
+    runtime.seed_everything(8)
+    assert draw() != first
+
+
+def test_pick_device_prefers_the_gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert runtime.pick_device().type == "cuda"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert runtime.pick_device().type == "mps"
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    assert runtime.pick_device().type == "cpu"
+
+
+def test_report_names_what_a_result_is_quoted_with():
+    report = runtime.report()
+    assert report["torch"] == torch.__version__
+    assert str(torch.get_num_threads()) in report["device"]
+    assert (
+        0
+        < float(report["memory"].split()[0])
+        == pytest.approx(runtime.available_memory_gib(), abs=1.0)
+    )
+
+
+def test_threads_are_set():
+    before = torch.get_num_threads()
+    runtime.use_threads(1)
+    assert torch.get_num_threads() == 1
+    runtime.use_threads(before)
+
+
+def test_bad_input_is_named():
+    with pytest.raises(ValueError, match=r"seed must lie in \[0, 2\*\*32\); got -1"):
+        runtime.seed_everything(-1)
+    with pytest.raises(ValueError, match="at least 1 thread; got 0"):
+        runtime.use_threads(0)

@@ -1,0 +1,202 @@
+"""The loop against one written out by hand, what it keeps, and how it stops."""
+
+import csv
+import json
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from imgrec_lab import history, models, train
+
+
+class Batches:
+    """A loader over tensors that are already there, in their order."""
+
+    def __init__(self, images, labels, batch_size=64):
+        self.images, self.labels, self.batch_size = images, labels, batch_size
+
+    def __len__(self):
+        return math.ceil(len(self.images) / self.batch_size)
+
+    def __iter__(self):
+        yield from zip(
+            self.images.split(self.batch_size), self.labels.split(self.batch_size), strict=True
+        )
+
+
+def two_colours(num_images: int, seed: int = 0) -> Batches:
+    """Noise that is a little redder (label 0) or a little bluer (label 1)."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.randint(2, (num_images,), generator=generator)
+    images = 0.8 * torch.rand(num_images, 3, 16, 16, generator=generator)
+    images[torch.arange(num_images), 2 * labels] += 0.2
+    return Batches(images, labels)
+
+
+def test_one_epoch_equals_a_loop_written_by_hand():
+    loader = two_colours(150)
+    torch.manual_seed(0)
+    ours, theirs = models.TinyCNN(2), models.TinyCNN(2)
+    theirs.load_state_dict(ours.state_dict())
+    score = train.train_one_epoch(ours, loader, torch.optim.SGD(ours.parameters(), lr=0.1))
+    optimizer, losses, right = torch.optim.SGD(theirs.parameters(), lr=0.1), 0.0, 0
+    theirs.train()
+    for images, labels in loader:
+        logits = theirs(images)
+        loss = F.cross_entropy(logits, labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses += loss.item() * len(labels)
+        right += (logits.argmax(1) == labels).sum().item()
+    for ours_p, theirs_p in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(ours_p, theirs_p, atol=1e-4, rtol=1e-4)
+    assert score == pytest.approx((losses / 150, right / 150, 150), rel=1e-5)
+
+
+def test_scores_count_pictures_not_batches():
+    # 3 pictures in batches of 2 and 1: a mean of batch means would give 0.75.
+    model = models.Linear(2, image_size=(1, 1), in_channels=1)
+    with torch.no_grad():
+        model.head.weight.zero_()
+        model.head.bias.copy_(torch.tensor([1.0, 0.0]))
+    score = train.evaluate(model, Batches(torch.rand(3, 1, 1, 1), torch.tensor([0, 1, 0]), 2))
+    by_hand = [math.log(1 + math.exp(-1)), math.log(1 + math.exp(1)), math.log(1 + math.exp(-1))]
+    assert score == pytest.approx((sum(by_hand) / 3, 2 / 3, 3))
+
+
+def test_fit_learns_and_repeats_exactly():
+    def run():
+        torch.manual_seed(0)
+        model = models.TinyCNN(2)
+        return train.fit(model, two_colours(512), two_colours(256, seed=1), epochs=3), model
+
+    (first, model), (second, twin) = run(), run()
+    assert first.best.val_accuracy > 0.95
+    assert first.ended == "finished" and len(first.epochs) == 3
+    assert [e.train_loss for e in first.epochs] == [e.train_loss for e in second.epochs]
+    for a, b in zip(model.parameters(), twin.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_fit_keeps_the_weights_of_the_best_epoch():
+    torch.manual_seed(0)
+    model, test_loader = models.TinyCNN(2), two_colours(200, seed=1)
+    train_loader = two_colours(256)
+
+    def spoil_after_the_second(so_far):
+        if len(so_far.epochs) == 2:
+            train_loader.labels = 1 - train_loader.labels  # from here on it learns the opposite
+
+    run = train.fit(
+        model, train_loader, test_loader, epochs=8, lr=0.02, on_epoch=spoil_after_the_second
+    )
+    assert run.best.epoch <= 2
+    assert run.epochs[-1].val_accuracy < run.best.val_accuracy
+    assert train.evaluate(model, test_loader).accuracy == run.best.val_accuracy
+
+
+def test_interrupt_returns_what_was_learned():
+    def interrupt(so_far):
+        if len(so_far.epochs) == 2:
+            raise KeyboardInterrupt
+
+    torch.manual_seed(0)
+    model, loader = models.TinyCNN(2), two_colours(256)
+    run = train.fit(model, loader, loader, epochs=50, on_epoch=interrupt)
+    assert run.ended == "interrupted" and len(run.epochs) == 2
+    assert train.evaluate(model, loader).accuracy == run.best.val_accuracy
+
+
+def test_augment_sees_training_batches_only():
+    seen = []
+
+    def augment(images, labels):
+        seen.append(len(labels))
+        return images.flip(3), labels
+
+    train.fit(models.TinyCNN(2), two_colours(128), two_colours(64), epochs=2, augment=augment)
+    assert seen == [64, 64, 64, 64]
+
+
+def test_the_rate_climbs_to_lr_and_falls_to_zero():
+    optimizer = train.default_optimizer(models.TinyCNN(2), lr=0.5)
+    schedule = train.one_cycle(optimizer, steps=100)
+    rates = []
+    for _ in range(100):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    assert max(rates) == pytest.approx(0.5) and rates.index(max(rates)) == 24
+    assert rates[0] < 0.05 and 0 < rates[-1] < 0.001
+
+
+def test_weight_decay_leaves_biases_and_norms_alone():
+    decayed, free = train.default_optimizer(models.TinyCNN(2), lr=1.0).param_groups
+    assert all(p.dim() > 1 for p in decayed["params"]) and decayed["weight_decay"] > 0
+    assert all(p.dim() == 1 for p in free["params"]) and free["weight_decay"] == 0
+
+
+def test_predict_gives_probabilities_in_the_loaders_order():
+    torch.manual_seed(0)
+    model, loader = models.TinyCNN(2).eval(), two_colours(100)
+    probs = train.predict(model, loader)
+    with torch.no_grad():
+        torch.testing.assert_close(probs, model(loader.images).softmax(1))
+
+
+def test_history_as_text_csv_and_json(tmp_path):
+    run = train.fit(models.TinyCNN(2), two_colours(64), epochs=2)
+    lines = str(run).splitlines()
+    assert lines[0] == history.TABLE_HEAD and len(lines) == 3
+    assert lines[1].split()[3] == "-"  # no validation set
+    assert run.best.epoch == 2
+    with run.save(tmp_path / "run.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["train_loss"]) for row in rows] == [e.train_loss for e in run.epochs]
+    saved = json.loads(run.save(tmp_path / "run.json").read_text())
+    assert saved["ended"] == "finished" and saved["epochs"][1]["epoch"] == 2
+    with pytest.raises(ValueError, match="must end in .csv or .json; got 'run.txt'"):
+        run.save(tmp_path / "run.txt")
+    with pytest.raises(ValueError, match="at least one completed epoch"):
+        history.History().best  # noqa: B018
+
+
+def test_nan_stops_with_advice_and_keeps_the_best_weights():
+    loader = two_colours(128)
+    model = models.TinyCNN(2)
+
+    def poison(so_far):
+        loader.images = loader.images * float("nan")
+
+    with pytest.raises(FloatingPointError, match=r"became nan in epoch 2.*try lr=0.0003"):
+        train.fit(model, loader, epochs=3, on_epoch=poison)
+    assert all(p.isfinite().all() for p in model.parameters())
+
+
+def test_nan_weights_are_named_before_the_first_step():
+    model = models.TinyCNN(2)
+    with torch.no_grad():
+        model.head.bias[0] = float("nan")
+    with pytest.raises(ValueError, match="NaN or infinity in 'head.bias'"):
+        train.fit(model, two_colours(64), epochs=1)
+
+
+@pytest.mark.parametrize("labels", [[0, 2], [-1, 0]])
+def test_labels_out_of_range(labels):
+    loader = Batches(torch.rand(2, 3, 16, 16), torch.tensor(labels))
+    sentence = r"labels must lie in 0..1, as the model has 2 outputs; got"
+    with pytest.raises(ValueError, match=sentence):
+        train.fit(models.TinyCNN(2), loader, epochs=1)
+    with pytest.raises(ValueError, match=sentence):
+        train.evaluate(models.TinyCNN(2), loader)
+
+
+def test_nothing_to_train_on():
+    empty = Batches(torch.rand(0, 3, 16, 16), torch.zeros(0, dtype=torch.long))
+    with pytest.raises(ValueError, match="at least one batch; got none"):
+        train.fit(models.TinyCNN(2), empty, epochs=1)
+    with pytest.raises(ValueError, match="epochs must be at least 1; got 0"):
+        train.fit(models.TinyCNN(2), two_colours(64), epochs=0)
