@@ -5,6 +5,7 @@ A loader is any sized iterable of ``(images, labels)`` batches; ``datasets.make_
 
 import copy
 import math
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -16,8 +17,8 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from tqdm.auto import tqdm
 
-from . import runtime
-from .history import History, Score
+from imgrec_lab import runtime
+from imgrec_lab.history import History, Score
 
 LossFn = Callable[[Tensor, Tensor], Tensor]
 Augment = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -168,7 +169,7 @@ def fit(
     try:
         for epoch in range(1, epochs + 1):
             start = time.perf_counter()
-            batches = tqdm(train_loader, desc=f"epoch {epoch}/{epochs}", leave=False)
+            batches = _with_bar(train_loader, f"epoch {epoch}/{epochs}")
             trained = train_one_epoch(
                 model,
                 batches,
@@ -191,6 +192,11 @@ def fit(
     finally:
         model.load_state_dict(best_weights)
     return history
+
+
+def _with_bar(loader: Loader, name: str) -> Loader:
+    # tqdm's notebook bar does not read its own TQDM_DISABLE, which stored notebooks are run with.
+    return tqdm(loader, desc=name, leave=False, disable="TQDM_DISABLE" in os.environ)
 
 
 def _to(device: torch.device, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
