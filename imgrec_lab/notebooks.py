@@ -17,8 +17,8 @@ from typing import Any
 from imgrec_lab import lessons
 
 # What every checked run is started with. One thread, because sums change in their last digits
-# with the number of threads; the last two keep albumentations (offline) and the kernel from
-# warning on stderr.
+# with the number of threads; the others keep albumentations (offline) and the kernel from
+# warning on stderr, and progress bars out of the stored outputs.
 CHECKED_ENVIRONMENT: dict[str, str] = {
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
@@ -26,6 +26,7 @@ CHECKED_ENVIRONMENT: dict[str, str] = {
     "IMGREC_THREADS": "1",
     "NO_ALBUMENTATIONS_UPDATE": "1",
     "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+    "TQDM_DISABLE": "1",
 }
 
 CELL_TIMEOUT_SECONDS = 300
