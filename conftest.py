@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from imgrec_lab import notebooks
+from imgrec_lab.course import notebooks
 
 ROOT = Path(__file__).resolve().parent
 NBVAL_DEFAULT_TIMEOUT_SECONDS = 2000  # nobody wants to wait 33 minutes for an endless cell

@@ -5,7 +5,8 @@ from pathlib import Path
 import torch
 from matplotlib.figure import Figure
 
-from imgrec_lab import datasets, figures, models, plots, runtime, scenes, train
+from imgrec_lab import datasets, models, plots, runtime, scenes, train
+from imgrec_lab.plots import figures
 
 HERE = Path(__file__).parent
 CONDITIONS = [

@@ -8,7 +8,7 @@ from typing import Any
 
 import nbformat
 
-from imgrec_lab import lessons
+from imgrec_lab.course import lessons
 
 CODE_CELLS = (20, 40)
 MEDIAN_LINES = 6

@@ -20,7 +20,7 @@ from xml.sax.saxutils import quoteattr
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from imgrec_lab import notebooks  # noqa: E402  the path has to be set first
+from imgrec_lab.course import notebooks  # noqa: E402  the path has to be set first
 
 LESSONS = ("00_start_here", "01_fundamentals")
 OVERLAY = ROOT / ".venv-colab"

@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from imgrec_lab import notebooks  # noqa: E402  the path has to be set first
+from imgrec_lab.course import notebooks  # noqa: E402  the path has to be set first
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from imgrec_lab import notebooks
+from imgrec_lab.course import notebooks
 
 pytestmark = pytest.mark.browser
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from IPython.core.compilerop import CachingCompiler
 
-from imgrec_lab import check_results, check_values, checks
-from imgrec_lab.checks import Case, Exercise, Misconception, SpeedLimit
+from imgrec_lab import checks
+from imgrec_lab.checks import Case, Exercise, Misconception, SpeedLimit, check_results, check_values
 
 
 def double_solution(image: torch.Tensor) -> torch.Tensor:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from imgrec_lab import contact_sheets
+from imgrec_lab.datasets import contact_sheets
 
 
 def sheet_of(num_classes: int, side: int = 32, per_class: int = 2):

@@ -5,7 +5,8 @@ import pytest
 import torch
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from imgrec_lab import course, lessons, notebooks
+from imgrec_lab import course
+from imgrec_lab.course import lessons, notebooks
 
 
 @pytest.mark.parametrize(

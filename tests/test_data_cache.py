@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from imgrec_lab import data_cache
+from imgrec_lab.datasets import data_cache
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +33,7 @@ def test_the_environment_variable_comes_first(tmp_path):
 
 def test_a_checkout_keeps_its_data_beside_the_package(tmp_path, monkeypatch):
     monkeypatch.delenv("IMGREC_DATA")
-    monkeypatch.setattr(data_cache, "__file__", str(tmp_path / "imgrec_lab" / "data_cache.py"))
+    monkeypatch.setattr(data_cache, "__file__", str(tmp_path / "imgrec_lab" / "datasets" / "x.py"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(data_cache.sys, "platform", "linux")
     assert data_cache.data_dir() == tmp_path / "home" / "imgrec_lab"
@@ -69,7 +69,7 @@ def test_a_damaged_file_is_made_again_with_a_warning():
 def test_a_killed_process_leaves_nothing_that_is_read():
     script = """
 import os
-from imgrec_lab import data_cache
+from imgrec_lab.datasets import data_cache
 def write(file):
     file.write(b"half of it")
     file.flush()
@@ -144,17 +144,22 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path):
     assert [entry.name for entry in (tmp_path / "raw").iterdir()] == ["set"]
 
 
-def test_the_hash_of_a_module_follows_its_imports(tmp_path, monkeypatch):
-    monkeypatch.setattr(data_cache, "__file__", str(tmp_path / "data_cache.py"))
-    (tmp_path / "scenes.py").write_text("from imgrec_lab import shapes\nimport numpy\n")
-    (tmp_path / "shapes.py").write_text("from imgrec_lab.colours import RED\n")
-    (tmp_path / "colours.py").write_text("RED = 1\n")
+def test_the_hash_follows_every_file_of_the_modules_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(data_cache, "__file__", str(tmp_path / "datasets" / "data_cache.py"))
+    (tmp_path / "scenes").mkdir()
+    (tmp_path / "scenes" / "__init__.py").write_text("x = 1\n")
+    (tmp_path / "scenes" / "colours.py").write_text("RED = 1\n")
+    (tmp_path / "box_ops.py").write_text("x = 1\n")
     (tmp_path / "other.py").write_text("x = 1\n")
-    before = data_cache.source_hash("scenes")
+    seen = {data_cache.source_hash("scenes", "box_ops")}
     (tmp_path / "other.py").write_text("x = 2\n")
-    assert data_cache.source_hash("scenes") == before
-    (tmp_path / "colours.py").write_text("RED = 2\n")
-    assert data_cache.source_hash("scenes") != before
+    seen.add(data_cache.source_hash("scenes", "box_ops"))
+    assert len(seen) == 1
+    (tmp_path / "scenes" / "colours.py").write_text("RED = 2\n")
+    seen.add(data_cache.source_hash("scenes", "box_ops"))
+    (tmp_path / "box_ops.py").write_text("x = 2\n")
+    seen.add(data_cache.source_hash("scenes", "box_ops"))
+    assert len(seen) == 3
 
 
 def test_a_fingerprint_changes_with_any_part():

@@ -8,7 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from imgrec_lab import data_cache, datasets, registry, scenes
+from imgrec_lab import datasets, scenes
+from imgrec_lab.datasets import data_cache, registry
 
 
 @pytest.fixture(autouse=True)
@@ -70,7 +71,7 @@ def test_streets_carry_boxes_and_masks():
 
 def test_a_set_is_drawn_anew_when_the_code_that_draws_it_changes(monkeypatch):
     datasets.load("signs")
-    monkeypatch.setattr(data_cache, "source_hash", lambda module: "another")
+    monkeypatch.setattr(data_cache, "source_hash", lambda *modules: "another")
     forbid_drawing(monkeypatch)
     with pytest.raises(AssertionError, match="from the cache"):
         datasets.load("signs")

@@ -7,7 +7,8 @@ from importlib import metadata
 import pytest
 import torch
 
-from imgrec_lab import environment, lessons, runtime
+from imgrec_lab import runtime
+from imgrec_lab.course import environment, lessons
 
 LESSON = lessons.find("00_start_here")
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from imgrec_lab import image_files
+from imgrec_lab.datasets import image_files
 
 
 def encoded(image: Image.Image, format: str = "PNG", **options) -> bytes:

@@ -8,8 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
-from imgrec_lab import image_folder, runtime
-from imgrec_lab.image_sets import FileSet, ImageSet
+from imgrec_lab import runtime
+from imgrec_lab.datasets import image_folder
+from imgrec_lab.datasets.image_sets import FileSet, ImageSet
 
 
 def put(path, shade: int = 0, size=(6, 6)) -> None:

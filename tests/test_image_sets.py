@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from imgrec_lab.image_sets import FileSet, ImageSet, SceneSet
+from imgrec_lab.datasets.image_sets import FileSet, ImageSet, SceneSet
 
 CLASSES = ("cat", "dog", "owl")
 

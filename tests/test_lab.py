@@ -8,7 +8,7 @@ import webbrowser
 
 import pytest
 
-from imgrec_lab import lab
+from imgrec_lab.course import lab
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from imgrec_lab import lessons, notebooks
+from imgrec_lab.course import lessons, notebooks
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -25,7 +25,7 @@ def test_written_lessons_say_what_they_cost_and_use_modules_that_exist():
         assert lesson.accelerator in {"none", "optional", "recommended"}
         assert lesson.difficulty in {1, 2, 3}
         for name in lesson.modules:
-            assert (ROOT / "imgrec_lab" / f"{name}.py").is_file(), name
+            assert (ROOT / lessons.source_of(name)).exists(), name
 
 
 def test_find_gives_the_lesson_or_the_nearest_name():
@@ -69,7 +69,9 @@ def test_setup_cell_leaves_pip_alone_where_the_package_is_there(monkeypatch):
 
 
 def test_repository_can_be_named_by_the_environment():
-    code = "from imgrec_lab import lessons; print(lessons.badge(lessons.find('00_start_here')))"
+    code = (
+        "from imgrec_lab.course import lessons; print(lessons.badge(lessons.find('00_start_here')))"
+    )
     found = subprocess.run(
         [sys.executable, "-c", code],
         cwd=ROOT,

@@ -7,8 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from imgrec_lab import loaders, runtime
-from imgrec_lab.image_sets import FileSet, ImageSet, SceneSet
+from imgrec_lab import runtime
+from imgrec_lab.datasets import loaders
+from imgrec_lab.datasets.image_sets import FileSet, ImageSet, SceneSet
 
 CPU = torch.device("cpu")
 
@@ -164,8 +165,8 @@ def test_workers_start_in_a_fresh_interpreter(tmp_path):
     file_set(tmp_path, 4)
     script = f"""
 import torch
-from imgrec_lab import loaders
-from imgrec_lab.image_sets import FileSet
+from imgrec_lab.datasets import loaders
+from imgrec_lab.datasets.image_sets import FileSet
 if __name__ == "__main__":
     torch.multiprocessing.set_start_method("spawn")
     paths = tuple(rf"{tmp_path}/{{i}}.png" for i in range(4))

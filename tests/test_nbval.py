@@ -9,7 +9,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-from imgrec_lab import notebooks
+from imgrec_lab.course import notebooks
 
 ROOT = Path(__file__).resolve().parent.parent
 

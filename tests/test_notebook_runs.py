@@ -7,7 +7,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from imgrec_lab import notebooks
+from imgrec_lab.course import notebooks
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 

@@ -10,8 +10,9 @@ import torch
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
-from imgrec_lab import figures, image_plots, metrics, plots
+from imgrec_lab import metrics, plots
 from imgrec_lab.history import Epoch, History
+from imgrec_lab.plots import figures, image_plots
 
 CLASSES = ("cat", "dog", "owl")
 COUNTS = torch.tensor([[8, 2, 0], [0, 9, 1], [5, 0, 5]])

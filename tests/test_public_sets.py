@@ -20,7 +20,8 @@ from PIL import Image
 from torchvision.datasets import gtsrb as torchvision_gtsrb
 from torchvision.datasets.utils import extract_archive
 
-from imgrec_lab import datasets, public_sets, registry
+from imgrec_lab import datasets
+from imgrec_lab.datasets import public_sets, registry
 
 
 @pytest.fixture(autouse=True)

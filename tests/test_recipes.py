@@ -7,7 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from imgrec_lab import course, recipes
+from imgrec_lab import course
+from imgrec_lab.course import recipes
 
 
 @pytest.fixture(scope="module")

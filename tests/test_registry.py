@@ -14,7 +14,7 @@ import pytest
 import torchvision
 from PIL import Image
 
-from imgrec_lab import data_cache, registry
+from imgrec_lab.datasets import data_cache, registry
 
 README = Path(__file__).parents[1] / "datasets" / "README.md"
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from imgrec_lab import box_ops, scene_canvas, scene_light, scenes, sign_shapes
-from imgrec_lab.scenes import CLASSES, Conditions
+from imgrec_lab import box_ops, scenes
+from imgrec_lab.scenes import CLASSES, Conditions, scene_canvas, scene_light, sign_shapes
 
 EVERY_CLASS = list(range(len(CLASSES)))
 DARK_AND_WET = Conditions(

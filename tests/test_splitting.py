@@ -6,8 +6,8 @@ import pytest
 import torch
 from PIL import Image
 
-from imgrec_lab import splitting
-from imgrec_lab.image_sets import FileSet, ImageSet, SceneSet
+from imgrec_lab.datasets import splitting
+from imgrec_lab.datasets.image_sets import FileSet, ImageSet, SceneSet
 
 
 def distinct(n: int) -> torch.Tensor:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from imgrec_lab import scenes, widgets
-from imgrec_lab.widget_signs import draw_sign
+from imgrec_lab.widgets.widget_signs import draw_sign
 
 
 def test_the_small_picture_is_the_large_one_made_smaller():

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from imgrec_lab import check_results, check_runs, check_values
-from imgrec_lab.check_results import Note, Result
-from imgrec_lab.check_runs import Run
+from imgrec_lab.checks import check_results, check_runs, check_values
+from imgrec_lab.checks.check_results import Note, Result
+from imgrec_lab.checks.check_runs import Run
 
 
 class Case(NamedTuple):

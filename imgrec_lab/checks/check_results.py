@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from imgrec_lab import check_values
+from imgrec_lab.checks import check_values
 
 COLOURS = {"right": "#0072B2", "right but slow": "#0072B2", "not attempted": "#888888"}
 WRONG_COLOUR = "#D55E00"  # of Okabe and Ito's palette; the outcome is always said in words too

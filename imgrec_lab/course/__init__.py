@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from imgrec_lab import environment, lessons
+from imgrec_lab.course import environment, lessons
 
 
 class ContractError(AssertionError):
@@ -112,13 +112,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _lab(args: argparse.Namespace) -> int:
-    from imgrec_lab import lab
+    from imgrec_lab.course import lab
 
     return lab.serve(lessons.repository_root(), port=args.port)
 
 
 def _train(args: argparse.Namespace) -> int:
-    from imgrec_lab import recipes
+    from imgrec_lab.course import recipes
 
     recipe = recipes.Recipe(
         network=args.network,
@@ -135,7 +135,7 @@ def _train(args: argparse.Namespace) -> int:
 
 
 def _notebooks(args: argparse.Namespace) -> int:
-    from imgrec_lab import notebooks
+    from imgrec_lab.course import notebooks
 
     paths = [Path(path) for path in args.paths] or notebooks.every(lessons.repository_root())
     runs = []
@@ -146,13 +146,9 @@ def _notebooks(args: argparse.Namespace) -> int:
 
 
 def _readme(args: argparse.Namespace) -> int:
-    from imgrec_lab import notebooks
+    from imgrec_lab.course import notebooks
 
     stale = notebooks.refresh_course(lessons.repository_root(), write_back=not args.check)
     for path in stale:
         print(f"{'stale' if args.check else 'rewritten'}: {path.name}")
     return int(args.check and bool(stale))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from importlib import metadata
 
-from imgrec_lab import lessons
+from imgrec_lab.course import lessons
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ LESSONS: tuple[Lesson, ...] = (
         question="Does my machine work, and what can this do?",
         minutes_cpu=2,
         minutes_gpu=1,
-        modules=("scenes", "datasets", "models", "train", "plots", "widgets", "checks"),
+        modules=("datasets", "models", "train", "metrics", "plots", "widgets", "checks"),
     ),
     Lesson(
         name="01_fundamentals",
@@ -65,7 +65,7 @@ LESSONS: tuple[Lesson, ...] = (
         minutes_gpu=1,
         data="drawn from code and carried by scikit-learn, no download",
         prerequisites=("00_start_here",),
-        modules=("datasets", "models", "train", "plots", "widgets", "checks"),
+        modules=("datasets", "models", "train", "explain", "metrics", "plots", "widgets", "checks"),
     ),
     Lesson(
         name="02_data",
@@ -183,7 +183,7 @@ def repository_root() -> Path:
     Raises:
         FileNotFoundError: if the package was installed without the course around it.
     """
-    root = Path(__file__).resolve().parent.parent
+    root = Path(__file__).resolve().parents[2]
     if not (root / "notebooks").is_dir():
         raise FileNotFoundError(
             "this command must run inside a clone of the course; imgrec_lab is installed without "
@@ -249,9 +249,15 @@ def module_map() -> str:
     """The table that says which modules each written lesson is taught with."""
     rows = ["| lesson | taught with |", "|---|---|"]
     for lesson in written():
-        modules = ", ".join(f"[`{name}`](imgrec_lab/{name}.py)" for name in lesson.modules)
+        modules = ", ".join(f"[`{name}`]({source_of(name)})" for name in lesson.modules)
         rows.append(f"| [{lesson.name}]({lesson.path}) | {modules} |")
     return "\n".join(rows)
+
+
+def source_of(module: str) -> str:
+    """Where a module lies in the repository: a file, or a folder of files."""
+    folder = Path(__file__).parents[1] / module
+    return f"imgrec_lab/{module}" if folder.is_dir() else f"imgrec_lab/{module}.py"
 
 
 def refresh_readme(text: str) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from imgrec_lab import lessons
+from imgrec_lab.course import lessons
 
 # What every checked run is started with. One thread, because sums change in their last digits
 # with the number of threads; the others keep albumentations (offline) and the kernel from

@@ -20,12 +20,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from imgrec_lab import data_cache, image_files, public_sets, registry
-from imgrec_lab.image_folder import from_folder, to_folder
-from imgrec_lab.image_sets import FileSet, ImageSet, SceneSet
-from imgrec_lab.loaders import FileLoader, MemoryLoader, make_loader
-from imgrec_lab.registry import DataUnavailable
-from imgrec_lab.splitting import Splits, split
+from imgrec_lab.datasets import data_cache, image_files, public_sets, registry
+from imgrec_lab.datasets.image_folder import from_folder, to_folder
+from imgrec_lab.datasets.image_sets import FileSet, ImageSet, SceneSet
+from imgrec_lab.datasets.loaders import FileLoader, MemoryLoader, make_loader
+from imgrec_lab.datasets.registry import DataUnavailable
+from imgrec_lab.datasets.splitting import Splits, split
 
 __all__ = [
     "NAMES",
@@ -95,7 +95,7 @@ def _drawn(
     def build() -> dict[str, Any]:
         return {part: _packed(draw(numbers[part], _SEEDS[part], image_size)) for part in numbers}
 
-    key = data_cache.fingerprint(numbers, _SEEDS, data_cache.source_hash("scenes"))
+    key = data_cache.fingerprint(numbers, _SEEDS, data_cache.source_hash("scenes", "box_ops"))
     return _cached(name, image_size, key, build)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import functools
 import hashlib
@@ -30,7 +29,7 @@ def data_dir() -> Path:
     """
     if os.environ.get("IMGREC_DATA"):
         return Path(os.environ["IMGREC_DATA"]).expanduser()
-    repository = Path(__file__).resolve().parents[1]
+    repository = Path(__file__).resolve().parents[2]
     if (repository / "pyproject.toml").is_file() and (repository / "datasets").is_dir():
         return repository / "datasets" / "cache"
     return _user_cache() / "imgrec_lab"
@@ -131,32 +130,12 @@ def fingerprint(*parts: object) -> str:
     return hashlib.sha256(repr((FORMAT, *parts)).encode()).hexdigest()[:12]
 
 
-def source_hash(module: str) -> str:
-    """A hash of a module of this package and of every module of it that it imports, in turn.
-
-    Args:
-        module: the module's own name, such as "scenes".
-    """
-    folder = Path(__file__).parent
-    sources: dict[str, bytes] = {}
-    waiting = [module]
-    while waiting:
-        name = waiting.pop()
-        path = folder / f"{name}.py"
-        if name not in sources and path.is_file():
-            sources[name] = path.read_bytes()
-            waiting += _imported_names(sources[name])
-    return hashlib.sha256(b"".join(sources[name] for name in sorted(sources))).hexdigest()
-
-
-def _imported_names(source: bytes) -> list[str]:
-    """Every part of every imported name, for one of them is the module: ``from a.b import c``."""
-    names: list[str] = []
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            dotted = [alias.name for alias in node.names] + [getattr(node, "module", None) or ""]
-            names += [part for name in dotted for part in name.split(".")]
-    return names
+def source_hash(*modules: str) -> str:
+    """A hash of the source of modules of this package, such as "scenes", folders with all files."""
+    package = Path(__file__).parents[1]
+    files = [file for name in modules for file in sorted(package.glob(f"{name}/**/*.py"))]
+    files += [package / f"{name}.py" for name in modules if (package / f"{name}.py").is_file()]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def _remove_others(path: Path, name: str) -> None:

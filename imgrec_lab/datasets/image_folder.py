@@ -12,10 +12,11 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from imgrec_lab import image_files, runtime, splitting
-from imgrec_lab.image_files import Fit, Unreadable
-from imgrec_lab.image_sets import FileSet, ImageSet
-from imgrec_lab.splitting import Splits
+from imgrec_lab import runtime
+from imgrec_lab.datasets import image_files, splitting
+from imgrec_lab.datasets.image_files import Fit, Unreadable
+from imgrec_lab.datasets.image_sets import FileSet, ImageSet
+from imgrec_lab.datasets.splitting import Splits
 
 MEMORY_SHARE = 0.5  # of the free memory that a set may take before it is read lazily
 _LEVELS = {

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from imgrec_lab import contact_sheets, image_files, set_checks
 from imgrec_lab.box_ops import Target
-from imgrec_lab.image_files import Fit, Unreadable
+from imgrec_lab.datasets import contact_sheets, image_files, set_checks
+from imgrec_lab.datasets.image_files import Fit, Unreadable
 
 Indices = slice | Sequence[int] | Tensor
 

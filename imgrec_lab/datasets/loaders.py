@@ -17,8 +17,8 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from imgrec_lab import runtime
 from imgrec_lab.box_ops import Target
-from imgrec_lab.image_files import Unreadable
-from imgrec_lab.image_sets import FileSet, ImageSet, SceneSet
+from imgrec_lab.datasets.image_files import Unreadable
+from imgrec_lab.datasets.image_sets import FileSet, ImageSet, SceneSet
 
 _DEVICE_SHARE = 0.5  # of the device's free memory that a resident set may take
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from imgrec_lab.image_sets import FileSet, ImageSet
+from imgrec_lab.datasets.image_sets import FileSet, ImageSet
 
 GTSRB_CLASSES = (
     "speed 20", "speed 30", "speed 50", "speed 60", "speed 70", "speed 80", "end of speed 80",

@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from imgrec_lab import data_cache
+from imgrec_lab.datasets import data_cache
 
 _TIMEOUT_SECONDS = 20  # of silence on a connection
 _BLOCK_BYTES = 1 << 20

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from imgrec_lab.image_sets import FileSet, ImageSet, SceneSet
+from imgrec_lab.datasets.image_sets import FileSet, ImageSet, SceneSet
 
 
 class Splits(NamedTuple):

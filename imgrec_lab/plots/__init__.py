@@ -14,8 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
-from imgrec_lab import figures
-from imgrec_lab.figures import (
+from imgrec_lab.plots import figures
+from imgrec_lab.plots.figures import (
     BLUE,
     GREEN,
     HAIRLINE,
@@ -27,7 +27,7 @@ from imgrec_lab.figures import (
     SKY,
     VERMILLION,
 )
-from imgrec_lab.image_plots import (
+from imgrec_lab.plots.image_plots import (
     feature_maps,
     filters,
     gradient_histogram,

@@ -13,8 +13,8 @@ from matplotlib.collections import LineCollection
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from imgrec_lab import figures
-from imgrec_lab.figures import (
+from imgrec_lab.plots import figures
+from imgrec_lab.plots.figures import (
     BLUE,
     MUTED,
     PAGE_INCHES,

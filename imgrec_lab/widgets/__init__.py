@@ -13,11 +13,12 @@ from ipywidgets import HTML, Dropdown, FloatText, HBox, IntSlider, VBox
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from imgrec_lab import explain, figures, plots
+from imgrec_lab import explain, plots
 from imgrec_lab.history import History
-from imgrec_lab.widget_parts import Panel, fixed_row, picture_widget, png
-from imgrec_lab.widget_signs import sign_explorer
-from imgrec_lab.widget_upload import predict_picture, predict_upload
+from imgrec_lab.plots import figures
+from imgrec_lab.widgets.widget_parts import Panel, fixed_row, picture_widget, png
+from imgrec_lab.widgets.widget_signs import sign_explorer
+from imgrec_lab.widgets.widget_upload import predict_picture, predict_upload
 
 __all__ = [
     "KERNELS", "OWN_KERNEL", "LiveCurves", "Panel", "feature_map_explorer", "filter_image",

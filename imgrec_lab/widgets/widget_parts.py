@@ -12,7 +12,7 @@ import numpy as np
 from ipywidgets import VBox
 from matplotlib.figure import Figure
 
-from imgrec_lab import figures
+from imgrec_lab.plots import figures
 
 _SHRINKING = {  # as large as it was drawn, smaller where the cell is narrow
     "max_width": "100%", "min_width": "0", "height": "auto", "flex": "0 1 auto",

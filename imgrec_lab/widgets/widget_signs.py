@@ -6,7 +6,7 @@ from ipywidgets import HTML, Dropdown, FloatSlider, HBox, IntSlider, ToggleButto
 from torch import Tensor
 
 from imgrec_lab import plots, scenes
-from imgrec_lab.widget_parts import Panel, fixed_row, picture_widget, png
+from imgrec_lab.widgets.widget_parts import Panel, fixed_row, picture_widget, png
 
 LARGE_PX, SMALL_PX = 128, 32
 

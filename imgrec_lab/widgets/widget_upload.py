@@ -11,8 +11,10 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageOps
 from torch import Tensor, nn
 
-from imgrec_lab import figures, image_files, plots, train
-from imgrec_lab.widget_parts import Panel, picture_widget, png
+from imgrec_lab import plots, train
+from imgrec_lab.datasets import image_files
+from imgrec_lab.plots import figures
+from imgrec_lab.widgets.widget_parts import Panel, picture_widget, png
 
 
 def predict_picture(

@@ -6,8 +6,8 @@ import random
 
 import numpy as np
 
-from imgrec_lab import scene_canvas, scene_light, scene_parts, sign_shapes
-from imgrec_lab.scene_canvas import Window
+from imgrec_lab.scenes import scene_canvas, scene_light, scene_parts, sign_shapes
+from imgrec_lab.scenes.scene_canvas import Window
 
 AGES = 4  # from new to bleached by years of sun
 _STICKERS = ((236, 226, 60), (240, 240, 236), (40, 160, 90), (230, 90, 160), (30, 30, 34))

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image, ImageDraw
 
-from imgrec_lab import scene_canvas, scene_light, scene_parts
-from imgrec_lab.scene_light import Lamp
+from imgrec_lab.scenes import scene_canvas, scene_light, scene_parts
+from imgrec_lab.scenes.scene_light import Lamp
 
 EYE_M = 1.5  # the camera's height
 PAVEMENTS = ((158, 154, 148), (146, 144, 142), (170, 162, 150), (128, 132, 136))

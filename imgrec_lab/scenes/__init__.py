@@ -16,8 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from imgrec_lab import (
-    box_ops,
+from imgrec_lab import box_ops
+from imgrec_lab.box_ops import Target
+from imgrec_lab.scenes import (
     scene_canvas,
     scene_conditions,
     scene_light,
@@ -25,9 +26,8 @@ from imgrec_lab import (
     scene_signs,
     scene_street,
 )
-from imgrec_lab.box_ops import Target
-from imgrec_lab.scene_conditions import LIGHTS, WEATHERS, Conditions, sample_conditions
-from imgrec_lab.sign_shapes import CLASSES
+from imgrec_lab.scenes.scene_conditions import LIGHTS, WEATHERS, Conditions, sample_conditions
+from imgrec_lab.scenes.sign_shapes import CLASSES
 
 __all__ = [
     "CLASSES",

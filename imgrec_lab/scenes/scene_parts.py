@@ -10,7 +10,7 @@ import random
 import numpy as np
 from PIL import Image, ImageDraw
 
-from imgrec_lab import scene_canvas, scene_light, sign_shapes
+from imgrec_lab.scenes import scene_canvas, scene_light, sign_shapes
 
 RGB = tuple[int, int, int]
 PER_METRE = 16  # texels of a facade

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from imgrec_lab import scene_canvas
-from imgrec_lab.scene_conditions import Conditions
+from imgrec_lab.scenes import scene_canvas
+from imgrec_lab.scenes.scene_conditions import Conditions
 
 AMBIENT = {"day": (1.0, 1.0, 1.0), "dusk": (0.68, 0.58, 0.60), "night": (0.24, 0.26, 0.38)}
 AIR = {"day": (206, 211, 214), "dusk": (166, 146, 148), "night": (52, 54, 66)}  # fog's colour

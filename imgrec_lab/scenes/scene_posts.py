@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from imgrec_lab import scene_canvas, scene_signs, scene_street, sign_shapes
-from imgrec_lab.scene_canvas import Window
-from imgrec_lab.scene_conditions import Conditions
+from imgrec_lab.scenes import scene_canvas, scene_signs, scene_street, sign_shapes
+from imgrec_lab.scenes.scene_canvas import Window
+from imgrec_lab.scenes.scene_conditions import Conditions
 
 SMALLEST_PX = 9  # across; a smaller sign could not be named, and its label would be a lie
 FARTHEST_M = {"clear": 26.0, "rain": 20.0, "fog": 13.0}  # farther ones could not be seen
