@@ -107,6 +107,16 @@ def conv_bn_relu(in_channels: int, out_channels: int, *, stride: int = 1) -> nn.
     )
 
 
+def conv_pool_bn_relu(in_channels: int, out_channels: int) -> nn.Sequential:
+    """A 3x3 convolution whose 2x2 maxima are normalised: half the height and width, and cheaper."""
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False),
+        nn.MaxPool2d(2),
+        nn.BatchNorm2d(out_channels),
+        nn.ReLU(),
+    )
+
+
 class TinyCNN(nn.Module):
     """Three convolutions, each followed by a halving of the picture, then an average and a head.
 
@@ -132,6 +142,39 @@ class TinyCNN(nn.Module):
         x = self.pool(self.conv2(x))  # (N, 2 width, H/4, W/4)
         x = self.pool(self.conv3(x))  # (N, 4 width, H/8, W/8)
         return self.head(x.mean(dim=(2, 3)))
+
+
+class QuickCNN(nn.Module):
+    """As much accuracy as a few minutes on a CPU buy: wide where the picture is already small.
+
+    The first convolution halves the picture, so that no layer works at full size; maxima are taken
+    before normalising, which leaves a quarter of the numbers to normalise.
+
+    Args:
+        num_classes: K.
+        in_channels: 3 for colour, 1 for grey.
+        widths: channels of the three stages, each of which halves the picture again.
+    """
+
+    def __init__(
+        self, num_classes: int, *, in_channels: int = 3, widths: Sequence[int] = (64, 128, 256)
+    ):
+        super().__init__()
+        first, second, third = widths
+        self.normalize = _centred(in_channels)
+        self.stem = conv_bn_relu(in_channels, first, stride=2)
+        self.body = nn.Sequential(
+            conv_pool_bn_relu(first, first),
+            conv_pool_bn_relu(first, second),
+            conv_bn_relu(second, second),
+            conv_pool_bn_relu(second, third),
+        )
+        self.head = nn.Linear(third, num_classes, bias=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (N, K), for pictures of at least 16 x 16 pixels."""
+        x = self.body(self.stem(self.normalize(images)))  # (N, third, H/16, W/16)
+        return self.head(x.amax(dim=(2, 3)))
 
 
 class ResidualBlock(nn.Module):

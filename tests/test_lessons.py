@@ -130,3 +130,10 @@ def test_without_the_course_around_it_the_package_says_so(monkeypatch, tmp_path)
     monkeypatch.setattr(lessons, "__file__", str(tmp_path / "imgrec_lab" / "lessons.py"))
     with pytest.raises(FileNotFoundError, match="must run inside a clone of the course"):
         lessons.repository_root()
+
+
+def test_course_map_links_what_is_written_and_names_what_is_to_come():
+    rows = lessons.course_map().splitlines()[2:]
+    assert len(rows) == len(lessons.LESSONS)
+    assert rows[0].startswith("| [00_start_here](00_start_here.ipynb) | Does my machine work")
+    assert rows[-1].startswith("| 12_capstone (to come) |")

@@ -6,7 +6,7 @@ from torch import nn
 
 from imgrec_lab import models
 
-NETWORKS = [models.Linear, models.MLP, models.TinyCNN, models.ResNet]
+NETWORKS = [models.Linear, models.MLP, models.TinyCNN, models.QuickCNN, models.ResNet]
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -21,7 +21,7 @@ def test_forward_gives_finite_logits_and_every_weight_a_gradient(network, in_cha
         assert weight.grad.isfinite().all() and weight.grad.abs().sum() > 0, name
 
 
-@pytest.mark.parametrize("network", [models.TinyCNN, models.ResNet])
+@pytest.mark.parametrize("network", [models.TinyCNN, models.QuickCNN, models.ResNet])
 def test_convolutional_networks_take_any_height_and_width(network):
     assert network(3)(torch.rand(2, 3, 24, 40)).shape == (2, 3)
 

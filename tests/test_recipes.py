@@ -85,7 +85,10 @@ def test_a_failed_write_leaves_the_last_good_checkpoint(finished, tmp_path, monk
     ("arguments", "sentence"),
     [
         (["--data", "nowhere"], "path must be a folder; there is no nowhere"),
-        (["--data", "{folder}", "--network", "vgg"], "network must be one of tinycnn, resnet"),
+        (
+            ["--data", "{folder}", "--network", "vgg"],
+            "network must be one of tinycnn, quickcnn, resnet",
+        ),
         (["--data", "{folder}", "--epochs", "0"], "epochs must be at least 1; got 0"),
     ],
 )

@@ -44,3 +44,8 @@ def test_the_message_says_what_is_shown():
     parts = widgets.sign_explorer().parts
     parts.light.value, parts.weather.value = "dusk", "rain"
     assert parts.message.value == "<b>turn left</b>, dusk, rain"
+
+
+def test_what_stands_in_place_of_the_widget_is_short_and_names_its_parts():
+    text = repr(widgets.sign_explorer())
+    assert text.startswith("[a widget with sign, light, weather,") and len(text) < 110

@@ -91,13 +91,14 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("train", help="train on a folder with one sub-folder a class")
     command.add_argument("--data", required=True, type=Path, help="the folder of pictures")
     command.add_argument("--out", type=Path, default=Path("runs/latest"), help="for the results")
-    command.add_argument("--network", default="resnet", help="resnet or tinycnn")
+    command.add_argument("--network", default="resnet", help="tinycnn, quickcnn or resnet")
     command.add_argument("--image-size", type=int, default=32, help="height and width, pixels")
     command.add_argument("--epochs", type=int, default=10)
     command.add_argument("--batch-size", type=int, default=128)
     command.add_argument("--lr", type=float, default=3e-3, help="the highest learning rate")
     command.add_argument("--flip", action="store_true", help="mirrored pictures keep their label")
     command.add_argument("--shift", type=int, default=2, help="pixels of random shift")
+    command.add_argument("--label-smoothing", type=float, default=0.0, help="0 to 0.2")
     command.add_argument("--seed", type=int, default=0)
     command.set_defaults(run=_train)
 
@@ -128,6 +129,7 @@ def _train(args: argparse.Namespace) -> int:
         lr=args.lr,
         flip=args.flip,
         shift_px=args.shift,
+        label_smoothing=args.label_smoothing,
         seed=args.seed,
     )
     recipes.train_classifier(args.data, args.out, recipe)

@@ -245,6 +245,19 @@ def minutes_text(minutes: float | None) -> str:
     return "not measured" if minutes is None else f"{minutes:g}"
 
 
+def course_map() -> str:
+    """Every lesson and its question as a Markdown table, for a notebook beside the others."""
+    rows = ["| lesson | question it answers |", "|---|---|"]
+    for lesson in LESSONS:
+        name = (
+            f"{lesson.name} (to come)"
+            if lesson.planned
+            else f"[{lesson.name}]({lesson.name}.ipynb)"
+        )
+        rows.append(f"| {name} | {lesson.question} |")
+    return "\n".join(rows)
+
+
 def module_map() -> str:
     """The table that says which modules each written lesson is taught with."""
     rows = ["| lesson | taught with |", "|---|---|"]

@@ -1,6 +1,7 @@
 """Whole jobs from data to files: what ``imgrec-lab train`` runs."""
 
 import csv
+import functools
 import json
 import os
 from collections.abc import Callable
@@ -8,12 +9,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from imgrec_lab import augment, datasets, history, metrics, models, runtime, train
 
 NETWORKS: dict[str, Callable[[int], nn.Module]] = {
     "tinycnn": lambda num_classes: models.TinyCNN(num_classes),
+    "quickcnn": lambda num_classes: models.QuickCNN(num_classes),
     "resnet": lambda num_classes: models.ResNet(num_classes),
 }
 
@@ -29,6 +32,7 @@ class Recipe:
     lr: float = 3e-3
     flip: bool = False
     shift_px: int = 2
+    label_smoothing: float = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -52,7 +56,9 @@ def train_classifier(data: str | Path, out: str | Path, recipe: Recipe) -> train
         Loss, accuracy and count on the test pictures.
     """
     runtime.seed_everything(recipe.seed)
-    sets = datasets.from_folder(data, image_size=recipe.image_size, seed=recipe.seed)
+    sets = datasets.from_folder(
+        data, image_size=recipe.image_size, fractions=(0.8, 0.1, 0.1), seed=recipe.seed
+    )
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     train_loader, val_loader, test_loader = (
@@ -67,6 +73,7 @@ def train_classifier(data: str | Path, out: str | Path, recipe: Recipe) -> train
         val_loader,
         epochs=recipe.epochs,
         lr=recipe.lr,
+        loss_fn=functools.partial(F.cross_entropy, label_smoothing=recipe.label_smoothing),
         augment=_augmentation(recipe),
         on_epoch=lambda so_far: print(history.table_row(so_far.epochs[-1]), flush=True),
     )

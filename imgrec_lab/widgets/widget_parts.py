@@ -27,6 +27,9 @@ class Panel(VBox):
         super().__init__(rows)
         self.parts = SimpleNamespace(**parts)
 
+    def __repr__(self) -> str:  # what GitHub and print show in place of the widget
+        return f"[a widget with {', '.join(vars(self.parts))}: run this cell to use it]"
+
 
 def fixed_row(
     width: float,
