@@ -29,13 +29,18 @@ def shift(max_px: int) -> Augment:
     epoch every picture still meets many shifts.
 
     Raises:
-        ValueError: if ``max_px`` is negative.
+        ValueError: if ``max_px`` is negative, or not smaller than a picture that comes.
     """
     if max_px < 0:
         raise ValueError(f"max_px must be 0 or more pixels; got {max_px}.")
 
     def shift_batch(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         height, width = images.shape[2:]
+        if max_px >= min(height, width):
+            raise ValueError(
+                f"max_px must be smaller than the picture; got {max_px} for {height} x {width} "
+                "pixels. Try an eighth of its side."
+            )
         down, right = torch.randint(2 * max_px + 1, (2,)).tolist()
         padded = F.pad(images, (max_px,) * 4, mode="reflect")
         return padded[:, :, down : down + height, right : right + width], labels

@@ -1,11 +1,9 @@
 """Boxes and detection targets: xyxy pixels, half-open.
 
-A box is `(x1, y1, x2, y2)`, measured on pixel edges: pixel column 0 spans 0 to 1.
-So `x2` is the last covered column plus one, `x2 - x1` is the width in pixels, and
+A box is ``(x1, y1, x2, y2)``, measured on pixel edges: pixel column 0 spans 0 to 1.
+So ``x2`` is the last covered column plus one, ``x2 - x1`` is the width in pixels, and
 a box of one pixel has area 1.
 """
-
-from __future__ import annotations
 
 from typing import TypedDict
 

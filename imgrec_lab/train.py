@@ -65,9 +65,9 @@ def train_one_epoch(
     model: nn.Module,
     loader: Loader,
     optimizer: torch.optim.Optimizer,
-    *,
     schedule: LRScheduler | None = None,
     scaler: torch.amp.GradScaler | None = None,
+    *,
     loss_fn: LossFn = F.cross_entropy,
     augment: Augment | None = None,
 ) -> Score:
@@ -156,10 +156,11 @@ def fit(
         on_epoch: called with the history so far after every epoch.
 
     Raises:
-        ValueError: for an empty loader, or weights or labels that cannot work.
+        TypeError: for a loader without a length, such as a generator.
+        ValueError: for an empty loader, or weights, labels or a rate that cannot work.
         FloatingPointError: when the loss stops being a number; the best weights are kept.
     """
-    _check_start(model, train_loader, epochs=epochs)
+    _check_start(model, train_loader, epochs=epochs, lr=lr)
     device = runtime.pick_device()
     model.to(device, memory_format=torch.channels_last)
     optimizer = optimizer or default_optimizer(model, lr=lr)
@@ -171,13 +172,7 @@ def fit(
             start = time.perf_counter()
             batches = _with_bar(train_loader, f"epoch {epoch}/{epochs}")
             trained = train_one_epoch(
-                model,
-                batches,
-                optimizer,
-                schedule=schedule,
-                scaler=scaler,
-                loss_fn=loss_fn,
-                augment=augment,
+                model, batches, optimizer, schedule, scaler, loss_fn=loss_fn, augment=augment
             )
             seconds = time.perf_counter() - start
             tested = evaluate(model, val_loader, loss_fn=loss_fn) if val_loader else None
@@ -189,6 +184,8 @@ def fit(
                 on_epoch(history)
     except KeyboardInterrupt:
         history = replace(history, ended="interrupted")
+        if not history.epochs:  # even an unfinished first epoch has taught it something
+            best_weights = copy.deepcopy(model.state_dict())
     finally:
         model.load_state_dict(best_weights)
     return history
@@ -216,9 +213,16 @@ def _score(sums: Tensor) -> Score:
     return Score(loss / count, right / count, int(count)) if count else Score(math.nan, math.nan, 0)
 
 
-def _check_start(model: nn.Module, loader: Loader, *, epochs: int) -> None:
+def _check_start(model: nn.Module, loader: Loader, *, epochs: int, lr: float) -> None:
     if epochs < 1:
         raise ValueError(f"epochs must be at least 1; got {epochs}.")
+    if not 0 <= lr < math.inf:
+        raise ValueError(f"lr must be a finite number, 0 or more; got {lr}. Try 3e-3.")
+    if not hasattr(loader, "__len__"):
+        raise TypeError(
+            "train_loader must have a length and start anew each epoch; got "
+            f"{type(loader).__name__}. Try list(...), or datasets.make_loader."
+        )
     if len(loader) == 0:
         raise ValueError("train_loader must hold at least one batch; got none. Is the set empty?")
     for name, weight in model.named_parameters():
@@ -231,6 +235,10 @@ def _check_start(model: nn.Module, loader: Loader, *, epochs: int) -> None:
 
 def _check_labels(labels: Tensor, logits: Tensor) -> None:
     num_classes = logits.shape[1]
+    if len(labels) == 0:
+        raise ValueError(
+            "each batch must hold at least one picture; got an empty one. Leave it out."
+        )
     low, high = labels.min().item(), labels.max().item()
     if low < 0 or high >= num_classes:
         raise ValueError(
@@ -241,6 +249,11 @@ def _check_labels(labels: Tensor, logits: Tensor) -> None:
 
 def _check_finite(history: History, *, lr: float) -> None:
     last = history.epochs[-1]
+    if last.images_per_s == 0:
+        raise ValueError(
+            f"train_loader must yield pictures in every epoch; epoch {last.epoch} got none. Can "
+            "its files be read, and does it start anew each time?"
+        )
     if not math.isfinite(last.train_loss):
         raise FloatingPointError(
             f"the training loss must stay a finite number; it became {last.train_loss} in epoch "

@@ -44,3 +44,8 @@ def test_chain_runs_in_the_order_given():
 def test_negative_shift():
     with pytest.raises(ValueError, match="max_px must be 0 or more pixels; got -1"):
         augment.shift(-1)
+
+
+def test_a_shift_as_large_as_the_picture_is_refused():
+    with pytest.raises(ValueError, match="smaller than the picture; got 4 for 4 x 6 pixels"):
+        augment.shift(4)(torch.zeros(1, 3, 4, 6), torch.zeros(1, dtype=torch.int64))

@@ -231,3 +231,8 @@ def test_a_class_name_must_do_as_a_folder(tmp_path):
     data = ImageSet(torch.zeros(1, 1, 2, 2).byte(), torch.tensor([0]), ("left/right",))
     with pytest.raises(ValueError, match="as a folder's name; got 'left/right'"):
         image_folder.to_folder(data, tmp_path)
+
+
+def test_two_fractions_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="fractions must be three shares"):
+        image_folder.from_folder(tmp_path, fractions=(0.5, 0.5))

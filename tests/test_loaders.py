@@ -197,3 +197,10 @@ def test_wrong_arguments_say_what_to_try():
         loaders.make_loader(image_set(), batch_size=0)
     with pytest.raises(ValueError, match="workers at least 0; got 8 and -1"):
         loaders.make_loader(image_set(), batch_size=8, workers=-1)
+
+
+@pytest.mark.parametrize("option", [{"batch_size": 2.5}, {"batch_size": "8"}, {"seed": "a"}])
+def test_options_must_be_whole_numbers(option):
+    one = ImageSet(torch.zeros(1, 3, 8, 8, dtype=torch.uint8), torch.tensor([0]), ("a", "b"))
+    with pytest.raises(TypeError, match="batch_size, workers and seed must be whole numbers"):
+        loaders.make_loader(one, **option)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import pytest
 import torch
@@ -36,14 +37,14 @@ def finished(folder, tmp_path_factory):
 
 def test_it_learns_and_writes_what_is_promised(finished):
     result = json.loads((finished / "result.json").read_text())
-    assert result["test_accuracy"] > 0.9 and result["test_images"] == 12
+    assert result["test_accuracy"] > 0.9 and result["test_images"] == 8
     assert result["recipe"]["network"] == "tinycnn" and "torch" in result["machine"]
     with (finished / "history.csv").open() as file:
         assert [row["epoch"] for row in csv.DictReader(file)] == list("123456")
     with (finished / "confusion.csv").open() as file:
         rows = list(csv.reader(file))
     assert rows[0] == ["true class", "blue", "red"]
-    assert sum(int(count) for row in rows[1:] for count in row[1:]) == 12
+    assert sum(int(count) for row in rows[1:] for count in row[1:]) == 8
     assert Image.open(finished / "confusion.png").width > 100
     assert not list(finished.glob("*.partial"))
 
@@ -90,6 +91,17 @@ def test_a_failed_write_leaves_the_last_good_checkpoint(finished, tmp_path, monk
             "network must be one of tinycnn, quickcnn, resnet",
         ),
         (["--data", "{folder}", "--epochs", "0"], "epochs must be at least 1; got 0"),
+        (["--data", "{folder}", "--label-smoothing", "5"], "and below 1; got 5. Try 0.1"),
+        (["--data", "{folder}", "--label-smoothing", "nan"], "and below 1; got nan. Try 0.1"),
+        (["--data", "{folder}", "--lr", "nan"], "lr must be a finite number, 0 or more; got nan"),
+        (
+            ["--data", "{folder}", "--shift", "32"],
+            "shift must be 0 to 31 pixels for this image_size; got 32",
+        ),
+        (
+            ["--data", "{folder}", "--network", "tinycnn", "--image-size", "4"],
+            "image_size must be at least 8 pixels for tinycnn; got 4",
+        ),
     ],
 )
 def test_the_command_answers_in_one_sentence(arguments, sentence, folder, tmp_path, capsys):
@@ -97,3 +109,50 @@ def test_the_command_answers_in_one_sentence(arguments, sentence, folder, tmp_pa
     assert course.main(["train", *arguments, "--out", str(tmp_path)]) == 2
     error = capsys.readouterr().err
     assert error.startswith("imgrec-lab: ") and sentence in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("beyond", ["", "deeper"])
+def test_an_out_that_is_a_file_is_refused_before_training_and_kept(
+    beyond, folder, tmp_path, capsys
+):
+    (tmp_path / "notes.txt").write_text("mine")
+    out = tmp_path / "notes.txt" / beyond
+    assert course.main(["train", "--data", str(folder), "--out", str(out)]) == 2
+    captured = capsys.readouterr()
+    assert "out must be a folder that can be written" in captured.err and captured.out == ""
+    assert captured.err.count("\n") == 1 and (tmp_path / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.filterwarnings("ignore:too few different pictures")
+def test_one_picture_a_class_is_too_few_and_it_says_so(folder, tmp_path, capsys):
+    for name in ("red", "blue"):
+        (tmp_path / "few" / name).mkdir(parents=True)
+        shutil.copy(folder / name / "0.png", tmp_path / "few" / name)
+    arguments = ["train", "--data", str(tmp_path / "few"), "--out", str(tmp_path / "out")]
+    assert course.main(arguments) == 2
+    assert "none is left for validation. Put at least 3" in capsys.readouterr().err
+
+
+def test_an_interrupt_while_training_still_writes_everything(folder, tmp_path, capsys, monkeypatch):
+    rows = iter(["first row"])
+
+    def row_then_interrupt(epoch):
+        for row in rows:
+            return row
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(recipes.history, "table_row", row_then_interrupt)
+    arguments = ["--network", "tinycnn", "--image-size", "16", "--epochs", "9"]
+    assert course.main(["train", "--data", str(folder), "--out", str(tmp_path), *arguments]) == 0
+    assert "interrupted after 2 whole epochs" in capsys.readouterr().out
+    assert json.loads((tmp_path / "result.json").read_text())["ended"] == "interrupted"
+    assert recipes.load_classifier(tmp_path / "model.pt")[1] == ("blue", "red")
+
+
+def test_an_interrupt_elsewhere_ends_in_one_sentence(folder, tmp_path, capsys, monkeypatch):
+    def interrupt(*args, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(recipes.datasets, "from_folder", interrupt)
+    assert course.main(["train", "--data", str(folder), "--out", str(tmp_path)]) == 130
+    assert capsys.readouterr().err.startswith("imgrec-lab: interrupted; ")

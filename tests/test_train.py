@@ -110,6 +110,23 @@ def test_interrupt_returns_what_was_learned():
     assert train.evaluate(model, loader).accuracy == run.best.val_accuracy
 
 
+def test_interrupt_within_the_first_epoch_keeps_its_steps():
+    steps = []
+
+    def interrupt_at_the_fourth(images, labels):
+        steps.append(1)
+        if len(steps) == 4:
+            raise KeyboardInterrupt
+        return images, labels
+
+    torch.manual_seed(0)
+    model = models.TinyCNN(2)
+    before = model.head.weight.clone()
+    run = train.fit(model, two_colours(512), epochs=1, augment=interrupt_at_the_fourth)
+    assert run.ended == "interrupted" and not run.epochs
+    assert not torch.equal(model.head.weight, before)
+
+
 def test_augment_sees_training_batches_only():
     seen = []
 
@@ -200,3 +217,33 @@ def test_nothing_to_train_on():
         train.fit(models.TinyCNN(2), empty, epochs=1)
     with pytest.raises(ValueError, match="epochs must be at least 1; got 0"):
         train.fit(models.TinyCNN(2), two_colours(64), epochs=0)
+
+
+def test_a_generator_is_refused_as_a_loader():
+    with pytest.raises(TypeError, match="must have a length .* got generator. Try list"):
+        train.fit(models.TinyCNN(2), (batch for batch in ()), epochs=1)
+
+
+def test_a_loader_that_yields_nothing_is_not_blamed_on_the_rate():
+    class Hollow:
+        def __len__(self):
+            return 3
+
+        def __iter__(self):
+            return iter(())
+
+    with pytest.raises(ValueError, match="must yield pictures in every epoch; epoch 1 got none"):
+        train.fit(models.TinyCNN(2), Hollow(), epochs=1)
+
+
+def test_an_empty_batch_is_named():
+    batch = (torch.zeros(0, 3, 16, 16), torch.zeros(0, dtype=torch.int64))
+    with pytest.raises(ValueError, match="each batch must hold at least one picture"):
+        train.fit(models.TinyCNN(2), [batch], epochs=1)
+
+
+@pytest.mark.parametrize("lr", [-1.0, float("nan"), float("inf")])
+def test_a_rate_that_cannot_work_is_refused(lr):
+    batch = (torch.zeros(2, 3, 16, 16), torch.zeros(2, dtype=torch.int64))
+    with pytest.raises(ValueError, match="lr must be a finite number, 0 or more"):
+        train.fit(models.TinyCNN(2), [batch], epochs=1, lr=lr)

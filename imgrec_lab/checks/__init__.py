@@ -1,6 +1,6 @@
 """Exercises that answer in words: check a learner's function, give hints, show the solution.
 
-A notebook imports the exercises of its lesson as `ex` and asks `ex.conv2d.check(conv2d)`. The
+A notebook imports the exercises of its lesson as ``ex`` and asks ``ex.conv2d.check(conv2d)``. The
 answer says what is wrong, in the smallest case in which it shows. Nothing leaves the machine.
 """
 
@@ -27,7 +27,7 @@ class Case(NamedTuple):
 class Misconception(NamedTuple):
     """A plausible wrong answer, and what to tell a learner whose function gives the same.
 
-    With `by_shape` the message also fits every answer that has the same wrong shape.
+    With ``by_shape`` the message also fits every answer that has the same wrong shape.
     """
 
     wrong: Callable
@@ -53,7 +53,7 @@ class Exercise:
         minutes: that it takes most people.
         teaches: a sentence.
         reference: the solution: a function whose docstring is the task and whose source
-            `.solution()` shows.
+            ``.solution()`` shows.
         why: a sentence beside the solution.
         cases: gives the cases, smallest and simplest first; called at each check.
         hints: from a nudge to nearly the answer.
@@ -94,7 +94,7 @@ class Exercise:
 
     @property
     def stub(self) -> str:
-        """The function as the learner finds it: signature, docstring and `...`."""
+        """The function as the learner finds it: signature, docstring and ``...``."""
         lines = inspect.cleandoc(self.reference.__doc__).splitlines()
         end = [] if len(lines) == 1 else [""]
         doc = "\n    ".join([f'"""{lines[0]}', *lines[1:], *end]) + '"""'

@@ -39,13 +39,13 @@ class Note:
 
 @dataclass(frozen=True, repr=False)
 class Result:
-    """What a check found: `passed`, the `outcome` in a word or two, why, and a picture (PNG)."""
+    """What a check found: ``passed``, the ``outcome`` in a word or two, why, and a picture."""
 
     exercise: str
     outcome: str
     text: str
     code: str = ""
-    picture: bytes | None = None
+    picture: bytes | None = None  # PNG
 
     @property
     def passed(self) -> bool:

@@ -22,7 +22,7 @@ class Run(NamedTuple):
 
 
 def run(function: Callable, args: tuple, *, names: Sequence[str] = ()) -> Run:
-    """Call with copies of `args`; keep the value, the error, what it prints, what it changes.
+    """Call with copies of ``args``; keep the value, the error, what it prints, what it changes.
 
     Args:
         function: any; neither an error nor sys.exit nor an interrupt comes through.
@@ -52,7 +52,7 @@ def _identical(before: Any, after: Any) -> bool:
 
 
 def is_unwritten(error: BaseException, function: Callable) -> bool:
-    """Whether the function itself says `raise NotImplementedError`; torch raises it too."""
+    """Whether the function itself says ``raise NotImplementedError``; torch raises it too."""
     if not isinstance(error, NotImplementedError):
         return False
     last = traceback.extract_tb(error.__traceback__)[-1]
@@ -76,7 +76,7 @@ def _filename(function: Callable) -> str | None:
 
 
 def is_slow(function: Callable, reference: Callable, args: tuple, *, times: float) -> bool:
-    """Whether the best of three runs takes over `times` the reference's processor time."""
+    """Whether the best of three runs takes over ``times`` the reference's processor time."""
     allowed = times * min(_cpu_seconds(reference, args) for _ in range(3))
     return all(_cpu_seconds(function, args) > allowed for _ in range(3))
 

@@ -50,7 +50,7 @@ def show(value: Any, prefix: str = "") -> str:
 
 
 def parts(value: Any, count: int) -> tuple | None:
-    """What is returned, one part for each of `count` names; None where their number is wrong."""
+    """What is returned, one part for each of ``count`` names; None where their number is wrong."""
     if count == 1:
         return (value,)
     return tuple(value) if isinstance(value, (tuple, list)) and len(value) == count else None
@@ -81,7 +81,7 @@ def compare(
 
 
 def agree(a: Any, b: Any, *, count: int, tolerance: float) -> bool:
-    """Whether two answers of `count` parts have equal shapes and values, of whatever type."""
+    """Whether two answers of ``count`` parts have equal shapes and values, of whatever type."""
     pair = parts(a, count), parts(b, count)
     if None in pair:
         return False
@@ -94,7 +94,7 @@ def agree(a: Any, b: Any, *, count: int, tolerance: float) -> bool:
 
 
 def shapes(value: Any, count: int) -> list[tuple[int, ...] | None]:
-    """The shape of each of `count` parts, None for what is not made of numbers."""
+    """The shape of each of ``count`` parts, None for what is not made of numbers."""
     tensors = [to_tensor(part) for part in parts(value, count) or ()]
     return [None if tensor is None else tuple(tensor.shape) for tensor in tensors]
 

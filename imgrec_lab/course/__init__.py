@@ -75,9 +75,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     try:
         return args.run(args)
-    except (FileNotFoundError, FloatingPointError, ValueError) as error:
+    except (FloatingPointError, OSError, ValueError) as error:
         print(f"imgrec-lab: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("imgrec-lab: interrupted; nothing more was written. Start again.", file=sys.stderr)
+        return 130  # what a shell gives a command that Ctrl+C ended
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -8,7 +8,7 @@ from pathlib import Path
 from imgrec_lab import __version__
 
 # The one place that says where the course lives. A fork changes this line (or sets the variable)
-# and runs `imgrec-lab readme`, which rewrites every badge, link and setup cell.
+# and runs ``imgrec-lab readme``, which rewrites every badge, link and setup cell.
 REPOSITORY = os.environ.get("IMGREC_REPOSITORY", "imgrec-lab/imgrec_lab")
 
 

@@ -7,9 +7,8 @@ learner's machine does without them.
 import os
 import re
 import sys
-import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,16 +84,10 @@ def write(notebook: Any, path: str | Path) -> None:
     """Store ``notebook`` at ``path``: all of it, or the old file stays as it was."""
     import nbformat
 
-    path = Path(path)
-    handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=".part")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            nbformat.write(notebook, file)
-        os.chmod(part, 0o644)
-        os.replace(part, path)
-    except BaseException:
-        os.unlink(part)
-        raise
+    from imgrec_lab.datasets import data_cache
+
+    text = nbformat.writes(notebook).rstrip("\n") + "\n"
+    data_cache.write_atomically(Path(path), lambda file: file.write(text.encode()))
 
 
 def clean(notebook: Any) -> Any:
@@ -158,20 +151,13 @@ def refresh_course(root: Path, *, write_back: bool) -> list[Path]:
     return stale
 
 
-def execute(
-    notebook: Any,
-    *,
-    folder: str | Path,
-    python: str = sys.executable,
-    environment: Mapping[str, str] = CHECKED_ENVIRONMENT,
-) -> Any:
-    """Run every cell of ``notebook`` in a fresh kernel, in place.
+def execute(notebook: Any, *, folder: str | Path, python: str = sys.executable) -> Any:
+    """Run every cell of ``notebook`` in a fresh kernel with ``CHECKED_ENVIRONMENT``, in place.
 
     Args:
         notebook: nbformat's dictionary; its outputs are replaced.
         folder: the working directory of the kernel.
         python: the interpreter that the kernel runs on.
-        environment: variables set for the kernel on top of this process's own.
 
     Raises:
         NotebookError: at the first cell that fails.
@@ -195,7 +181,7 @@ def execute(
         resources={"metadata": {"path": str(folder)}},
     )
     try:
-        return client.execute(env={**os.environ, **environment})
+        return client.execute(env={**os.environ, **CHECKED_ENVIRONMENT})
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
         raise NotebookError(_describe(error, notebook.cells, begun[-1])) from error
 

@@ -3,7 +3,7 @@
 import csv
 import functools
 import json
-import os
+import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,12 +13,15 @@ import torch.nn.functional as F
 from torch import nn
 
 from imgrec_lab import augment, datasets, history, metrics, models, runtime, train
+from imgrec_lab.datasets import data_cache
 
 NETWORKS: dict[str, Callable[[int], nn.Module]] = {
     "tinycnn": lambda num_classes: models.TinyCNN(num_classes),
     "quickcnn": lambda num_classes: models.QuickCNN(num_classes),
     "resnet": lambda num_classes: models.ResNet(num_classes),
 }
+
+_LEAST_SIDE = {"tinycnn": 8, "quickcnn": 16}  # each halving of the picture needs a pixel left
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,22 @@ class Recipe:
         if self.network not in NETWORKS:
             known = ", ".join(NETWORKS)
             raise ValueError(f"network must be one of {known}; got {self.network!r}.")
+        least = _LEAST_SIDE.get(self.network, 1)
+        if min(self.image_size) < least:
+            raise ValueError(
+                f"image_size must be at least {least} pixels for {self.network}; got "
+                f"{min(self.image_size)}. Try 32, or the network resnet."
+            )
+        if not 0 <= self.shift_px < max(1, min(self.image_size)):
+            raise ValueError(
+                f"shift must be 0 to {min(self.image_size) - 1} pixels for this image_size; got "
+                f"{self.shift_px}. Try an eighth of the side."
+            )
+        if not 0 <= self.label_smoothing < 1:
+            raise ValueError(
+                "label_smoothing must be at least 0 and below 1; got "
+                f"{self.label_smoothing:g}. Try 0.1."
+            )
 
 
 def train_classifier(data: str | Path, out: str | Path, recipe: Recipe) -> train.Score:
@@ -54,13 +73,22 @@ def train_classifier(data: str | Path, out: str | Path, recipe: Recipe) -> train
 
     Returns:
         Loss, accuracy and count on the test pictures.
+
+    Raises:
+        OSError: if ``out`` cannot be written, before anything is read.
+        ValueError: if a choice makes no sense, or the folder has too few pictures.
     """
+    out = _writable(Path(out))
     runtime.seed_everything(recipe.seed)
     sets = datasets.from_folder(
         data, image_size=recipe.image_size, fractions=(0.8, 0.1, 0.1), seed=recipe.seed
     )
-    out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
+    for level, part in zip(("training", "validation", "test"), sets, strict=True):
+        if len(part) == 0:
+            raise ValueError(
+                f"{data} must hold enough different pictures for training, validation and test; "
+                f"none is left for {level}. Put at least 3 into each class, better 30."
+            )
     train_loader, val_loader, test_loader = (
         datasets.make_loader(part, batch_size=recipe.batch_size, shuffle=part is sets.train)
         for part in sets
@@ -77,14 +105,32 @@ def train_classifier(data: str | Path, out: str | Path, recipe: Recipe) -> train
         augment=_augmentation(recipe),
         on_epoch=lambda so_far: print(history.table_row(so_far.epochs[-1]), flush=True),
     )
+    if run.ended == "interrupted":
+        print(f"interrupted after {len(run.epochs)} whole epochs: keeping the best weights so far")
+    save_classifier(model, sets.train.classes, recipe, out / "model.pt")  # first: hardest to redo
     for name in ("history.csv", "history.json"):
         run.save(out / name)
-    save_classifier(model, sets.train.classes, recipe, out / "model.pt")
     score = train.evaluate(model, test_loader)
     _write_confusion(model, test_loader, sets.test, out)
     _write_result(run, score, recipe, out / "result.json")
     print(f"test: {score.accuracy:.4f} of {score.count:,} pictures right; files in {out}")
     return score
+
+
+def _writable(out: Path) -> Path:
+    """The folder ``out``, made where it is missing; OSError in one sentence if it cannot be used.
+
+    Hours of training must not end with results that have nowhere to go.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            return out
+    except OSError as error:
+        raise OSError(
+            f"out must be a folder that can be written; {out} cannot ({error.strerror}). Name "
+            "another one."
+        ) from error
 
 
 def _augmentation(recipe: Recipe) -> train.Augment:
@@ -98,9 +144,8 @@ def save_classifier(
     """Write weights, classes and recipe to ``path``, whole or not at all."""
     path = Path(path)
     weights = {name: value.cpu() for name, value in model.state_dict().items()}
-    partial = path.with_name(path.name + ".partial")
-    torch.save({"weights": weights, "classes": list(classes), "recipe": asdict(recipe)}, partial)
-    os.replace(partial, path)
+    saved = {"weights": weights, "classes": list(classes), "recipe": asdict(recipe)}
+    data_cache.write_atomically(path, lambda file: torch.save(saved, file))
     return path
 
 

@@ -11,8 +11,6 @@ itself. This module is the door: the rooms behind it are ``image_sets`` (what a 
 ``image_folder``, ``splitting``, ``loaders`` and, for sets by name, ``registry``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any

@@ -1,7 +1,5 @@
 """Contact sheets: a data set at a glance, drawn with Pillow alone so that a repr stays cheap."""
 
-from __future__ import annotations
-
 import functools
 import io
 from collections.abc import Sequence
@@ -11,7 +9,7 @@ from torch import Tensor
 
 from imgrec_lab.box_ops import Target
 
-MAX_CLASSES = 48
+_MAX_CLASSES = 48
 _INK, _FAINT, _PAPER = "#1a1a1a", "#767676", "#ffffff"
 # Okabe and Ito's colours, which people with any colour vision can tell apart.
 _BOX_COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7")
@@ -32,14 +30,14 @@ def class_sheet(images: Tensor, labels: Tensor, classes: Sequence[str], title: s
     columns = 1 if len(classes) <= 16 else 2
     numbers = [int((labels == k).sum()) for k in range(len(classes))]
     pictures = min(10 if columns == 1 else 5, max(numbers, default=0))
-    shown = range(min(len(classes), MAX_CLASSES))
+    shown = range(min(len(classes), _MAX_CLASSES))
     rows = -(-len(shown) // columns)
     width, height = _cell_size(images, target=56)
     counts = [_count(number) for number in numbers]
     texts = [(classes[k], 15) for k in shown] + [(count, 12) for count in counts]
     name_width = 16 + max((_width(*text) for text in texts), default=0)
-    if len(classes) > MAX_CLASSES:
-        title += f"; the first {MAX_CLASSES} classes"
+    if len(classes) > _MAX_CLASSES:
+        title += f"; the first {_MAX_CLASSES} classes"
     column_width = name_width + pictures * (width + _GAP) + (_MARGIN if columns == 2 else 0)
     row_height = max(height, 38) + 2 * _GAP
     sheet, draw = _blank(columns * column_width, rows * row_height, title)

@@ -1,7 +1,5 @@
 """Where data lies on this machine, and how it gets there whole or not at all."""
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import hashlib
@@ -17,7 +15,7 @@ from typing import Any, BinaryIO
 
 import torch
 
-FORMAT = 1  # of cached files; raise it when what is written changes
+_FORMAT = 1  # of cached files; raise it when what is written changes
 _STALE_SECONDS = 3600  # a temporary file older than this was left by a process that was killed
 
 
@@ -127,7 +125,7 @@ def working_dir() -> Path:
 
 def fingerprint(*parts: object) -> str:
     """Twelve hex digits that change when any part does."""
-    return hashlib.sha256(repr((FORMAT, *parts)).encode()).hexdigest()[:12]
+    return hashlib.sha256(repr((_FORMAT, *parts)).encode()).hexdigest()[:12]
 
 
 def source_hash(*modules: str) -> str:

@@ -57,6 +57,7 @@ def from_folder(
     """
     root = _checked_root(Path(path).expanduser())
     image_files.check_options(image_size=image_size, channels=channels, fit=fit)
+    splitting.check_fractions(fractions)
     levels = _find_levels(root)
     classes = _class_names(root, levels["train"])
     parts = {

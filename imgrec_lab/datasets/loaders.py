@@ -5,8 +5,6 @@ shuffled loader is a permutation that depends on (seed, e) alone: each epoch dif
 repeats, and a resumed run goes on where it stopped once ``loader.epoch`` is set.
 """
 
-from __future__ import annotations
-
 import os
 import warnings
 from collections.abc import Iterator
@@ -207,6 +205,11 @@ def make_loader(
         )
     if len(image_set) == 0:
         raise ValueError(f"make_loader needs at least one picture; {image_set.name!r} has none.")
+    if not all(isinstance(number, int) for number in (batch_size, workers or 0, seed)):
+        raise TypeError(
+            "batch_size, workers and seed must be whole numbers; got "
+            f"{batch_size!r}, {workers!r} and {seed!r}."
+        )
     if batch_size < 1 or (workers or 0) < 0:
         raise ValueError(
             f"batch_size must be at least 1 and workers at least 0; got {batch_size} and {workers}."

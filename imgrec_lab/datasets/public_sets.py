@@ -1,7 +1,5 @@
 """Turns the published files of the registry's sets into training and test pictures."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import NamedTuple
 

@@ -6,8 +6,6 @@ Files are checked against their published sums, unpacked into a temporary folder
 what is half there is never read.
 """
 
-from __future__ import annotations
-
 import contextlib
 import difflib
 import hashlib
@@ -167,7 +165,7 @@ def unknown_name(name: str, known: tuple[str, ...]) -> str:
     """The sentence for a name that no set bears, with the nearest one that does."""
     near = difflib.get_close_matches(str(name).lower(), known, n=1, cutoff=0.5)
     advice = f"Did you mean {near[0]!r}?" if near else f"Try one of {', '.join(known)}."
-    if Path(str(name)).is_dir():
+    if str(name) and Path(str(name)).is_dir():
         advice = f"It is a folder: try datasets.from_folder({str(name)!r})."
     return f"name must be one of {len(known)} data sets; got {name!r}. {advice}"
 

@@ -1,7 +1,5 @@
 """What a set of pictures must be made of, in sentences that say what came and what to try."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 

@@ -5,8 +5,6 @@ duplicates are one group, and so are pictures that the caller says belong togeth
 frames of one film or the scans of one patient.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import warnings
@@ -52,7 +50,7 @@ def split(
     Raises:
         ValueError: if the fractions do not sum to 1, or groups are not one a picture.
     """
-    _check_fractions(fractions)
+    check_fractions(fractions)
     if groups is not None and len(groups) != len(image_set):
         raise ValueError(
             f"groups must hold one value a picture: {len(image_set)}; got {len(groups)}."
@@ -160,7 +158,8 @@ def _joined(columns: list[list[Hashable]]) -> list[int]:
     return [root(row) for row in range(len(parent))]
 
 
-def _check_fractions(fractions: tuple[float, float, float]) -> None:
+def check_fractions(fractions: tuple[float, float, float]) -> None:
+    """Raise ValueError unless these are three shares that sum to 1, the first above 0."""
     valid = len(fractions) == 3 and min(fractions) >= 0 and fractions[0] > 0
     if not valid or abs(sum(fractions) - 1) > 1e-6:
         raise ValueError(

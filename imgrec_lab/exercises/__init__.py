@@ -1,4 +1,4 @@
-"""The exercises of the course, one module a lesson; a notebook imports its own as `ex`."""
+"""The exercises of the course, one module a lesson; a notebook imports its own as ``ex``."""
 
 import importlib
 

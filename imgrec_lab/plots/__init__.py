@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
+from imgrec_lab import metrics
 from imgrec_lab.plots import figures
 from imgrec_lab.plots.figures import (
     BLUE,
@@ -217,7 +218,7 @@ def compare(
 ) -> Axes:
     """Each row's scores over seeds as faint dots, their mean and its 95 % interval.
 
-    The interval is Student's t: with three seeds it is wide, as it should be.
+    The interval is ``metrics.mean_interval``: with three seeds it is wide, as it should be.
 
     Args:
         rows: name -> one score a seed; the first row is drawn on top.
@@ -268,7 +269,8 @@ def _curve(ax: Axes, rows: list, field: str, *, color: str, marker: str, label: 
 
 
 def _mean_and_seeds(ax: Axes, place: int, scores: Sequence[float]) -> None:
-    mean, half_width = _mean_and_half_width(scores)
+    # A single score says nothing about its spread.
+    mean, half_width = metrics.mean_interval(scores) if len(scores) > 1 else (float(scores[0]), 0.0)
     ax.plot(scores, [place + 0.22] * len(scores), "o", color=MUTED, alpha=0.45, ms=4.5, mew=0)
     ax.hlines(place, mean - half_width, mean + half_width, color=BLUE, lw=2)
     ax.plot(mean, place, "D", color=BLUE, ms=6, mec="white", mew=0.8)
@@ -277,17 +279,6 @@ def _mean_and_seeds(ax: Axes, place: int, scores: Sequence[float]) -> None:
         text, (mean, place), (0, 6), textcoords="offset points",
         ha="center", fontsize=8, color=INK, in_layout=False,
     )  # fmt: skip
-
-
-def _mean_and_half_width(scores: Sequence[float]) -> tuple[float, float]:
-    """As ``metrics.mean_interval``; 0 for a single score, which says nothing about its spread."""
-    scores = np.asarray(scores, dtype=float)
-    freedom = len(scores) - 1
-    if freedom == 0:
-        return float(scores[0]), 0.0
-    table = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
-    quantile = table[freedom - 1] if freedom <= len(table) else 1.96 + 2.5 / freedom  # within 1 %
-    return float(scores.mean()), quantile * float(scores.std(ddof=1)) / len(scores) ** 0.5
 
 
 def _wilson(accuracy: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

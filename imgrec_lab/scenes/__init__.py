@@ -1,6 +1,6 @@
 """Road signs and street scenes drawn from code, with exact labels, boxes and masks.
 
-Every picture is a function of a seed, its index and a frozen `Conditions` value, so the
+Every picture is a function of a seed, its index and a frozen ``Conditions`` value, so the
 truth is known to the pixel and every difficulty is a dial. First the scene is painted flat
 (colour and distance), then the signs go up, then something may get in front of them,
 then light, weather and the camera have their turn.
@@ -48,7 +48,7 @@ class SignBatch(NamedTuple):
 
     Attributes:
         images: (N, 3, H, W) uint8.
-        labels: (N,) int64, an index into `CLASSES`.
+        labels: (N,) int64, an index into ``CLASSES``.
         boxes: (N, 4) float32 xyxy pixels, half-open, tight to the masks.
         masks: (N, H, W) bool, the visible pixels of the sign.
     """
@@ -64,7 +64,7 @@ class StreetBatch(NamedTuple):
 
     Attributes:
         images: (N, 3, H, W) uint8.
-        targets: one `Target` a scene, 0 to 5 signs each.
+        targets: one ``Target`` a scene, 0 to 5 signs each.
     """
 
     images: Tensor
@@ -75,7 +75,7 @@ def label_of(name: str) -> int:
     """The label of a class name.
 
     Args:
-        name: one of `CLASSES`.
+        name: one of ``CLASSES``.
 
     Raises:
         ValueError: if there is no such class; the nearest name is suggested.
@@ -97,7 +97,7 @@ def draw_signs(
     """Draw one crop for each label.
 
     Args:
-        labels: (N,) whole numbers, indices into `CLASSES`.
+        labels: (N,) whole numbers, indices into ``CLASSES``.
         image_size: (height, width), pixels, 8 or more.
         conditions: one value for all, one for each label, or None for the natural mix.
         seed: crop i depends on the seed, i, its label, its conditions and the size only; the
@@ -214,7 +214,7 @@ def _scenes(
 def _sign_masks(
     owner: np.ndarray, windows: list[scene_canvas.Window], covered: np.ndarray
 ) -> np.ndarray:
-    """(M, H, W) bool, pixels that are at least half sign; adds to `covered` in place."""
+    """(M, H, W) bool, pixels that are at least half sign; adds to ``covered`` in place."""
     masks = np.zeros((len(windows), *covered.shape), bool)
     for k, (ys, xs) in enumerate(windows):
         half = slice(ys.start // 2, ys.stop // 2), slice(xs.start // 2, xs.stop // 2)
@@ -245,7 +245,7 @@ def _photograph(
     conditions: list[Conditions],
     shots: list[scene_light.Shot],
 ) -> np.ndarray:
-    """Light, weather and camera; `covered` (N, H, W) counts the sign's quarters of each pixel."""
+    """Light, weather and camera; ``covered`` (N, H, W) counts the sign's quarters of each pixel."""
     return scene_light.expose(
         canvases,
         signs=covered.astype(np.float32) * np.float32(0.25),

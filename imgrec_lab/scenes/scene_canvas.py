@@ -1,8 +1,8 @@
-"""Fast picture arithmetic on packed pixels, for `scenes`.
+"""Fast picture arithmetic on packed pixels, for ``scenes``.
 
 A canvas is an (H, W) uint32 array; each pixel holds red, green, blue and a fourth byte, low
 to high. In a texture the fourth byte is 0 where nothing is painted, 254 where something is,
-255 where it shines by itself (a lit window). In a scene it is nearness (see `depth_codes`), an
+255 where it shines by itself (a lit window). In a scene it is nearness (see ``depth_codes``), an
 even number, plus 1 where something shines.
 
 Scenes are painted at twice the size and halved at the end, which smooths every edge.
@@ -26,7 +26,7 @@ def depth_codes(metres: np.ndarray) -> np.ndarray:
 
 
 def depth_code(metres: float) -> int:
-    """`depth_codes` of one number."""
+    """``depth_codes`` of one number."""
     return 2 * int(127 * NEAREST_M / max(metres, NEAREST_M))
 
 

@@ -1,4 +1,4 @@
-"""What makes a picture hard to read: the dials of `scenes`, and checks of what comes in."""
+"""What makes a picture hard to read: the dials of ``scenes``, and checks of what comes in."""
 
 import difflib
 import numbers

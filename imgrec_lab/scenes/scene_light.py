@@ -1,4 +1,4 @@
-"""Light, weather and camera: from a flat painted canvas to a photograph, for `scenes`.
+"""Light, weather and camera: from a flat painted canvas to a photograph, for ``scenes``.
 
 The order is the physical one: light falls on surfaces, lamps and lit windows shine by
 themselves, fog covers what is far, rain crosses the view, the lens blurs, the sensor adds
@@ -21,7 +21,7 @@ AIR = {"day": (206, 211, 214), "dusk": (166, 146, 148), "night": (52, 54, 66)}  
 
 
 class Lamp(NamedTuple):
-    """Something that shines; `x`, `y`, `radius` of its halo, all in picture pixels."""
+    """Something that shines; ``x``, ``y``, ``radius`` of its halo, all in picture pixels."""
 
     x: float
     y: float

@@ -1,6 +1,6 @@
 """What stands in a street besides signs: skies, houses, trees, cars, people and adverts.
 
-Each part is a packed texture (see `scene_canvas`), drawn once with Pillow from its variant
+Each part is a packed texture (see ``scene_canvas``), drawn once with Pillow from its variant
 number and kept.
 """
 

@@ -1,4 +1,4 @@
-"""Posts with one or two signs along a painted street, for `scenes`."""
+"""Posts with one or two signs along a painted street, for ``scenes``."""
 
 import math
 import random
@@ -82,7 +82,7 @@ def _sign(
 def _sample_posts(
     street: scene_street.Street, wanted: int, conditions: Conditions, rng: random.Random
 ) -> list[Post]:
-    """Posts for at most `wanted` signs, side by side in the picture, the farthest first."""
+    """Posts for at most ``wanted`` signs, side by side in the picture, the farthest first."""
     posts: list[Post] = []
     taken: list[tuple[float, float]] = []  # columns of the canvas
     open_places = wanted

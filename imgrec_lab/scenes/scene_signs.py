@@ -1,4 +1,4 @@
-"""Signs put into a painted scene: posed, weathered, stickered and partly hidden, for `scenes`."""
+"""Signs put into a painted scene: posed, weathered, stickered and partly hidden, for ``scenes``."""
 
 import functools
 import math
@@ -33,7 +33,7 @@ def _sign_image(label: int, size: int) -> np.ndarray:
 
 
 def sample_angles(perspective: float, rng: random.Random) -> dict[str, float]:
-    """Roll, yaw and pitch in radians; yaw grows to 60 degrees with `perspective`."""
+    """Roll, yaw and pitch in radians; yaw grows to 60 degrees with ``perspective``."""
     side = rng.choice((-1, 1))
     return {
         "roll": math.radians(max(-12.0, min(12.0, rng.gauss(0, 4)))),

@@ -1,4 +1,4 @@
-"""A street without signs: camera, ground, houses, trees, cars, people and lamps, for `scenes`.
+"""A street without signs: camera, ground, houses, trees, cars, people and lamps, for ``scenes``.
 
 World: metres, X to the right of the camera, Y up from the ground, z ahead. A point lands on
 the canvas at x = centre + focal * X / z and y = horizon + focal * (EYE_M - Y) / z.
@@ -272,7 +272,7 @@ def pole(
     width_m: float = 0.08,
     rgb: tuple[int, int, int] = (140, 144, 146),
 ) -> None:
-    """An upright tube from the ground to a height of `top` metres."""
+    """An upright tube from the ground to a height of ``top`` metres."""
     x, y1 = street.place(X, top, z)
     y2 = street.place(X, 0, z)[1]
     wide = max(2, round(width_m * street.focal / z))

@@ -1,7 +1,7 @@
 """The fourteen road signs as vector shapes, and their pictures at several sizes.
 
-A sign is a list of layers `(colour, polygons)`, painted one over the other. Points
-are `(x, y)` with x to the right and y down; the sign fills -1 to 1. Letters and
+A sign is a list of layers ``(colour, polygons)``, painted one over the other. Points
+are ``(x, y)`` with x to the right and y down; the sign fills -1 to 1. Letters and
 numerals are strokes, so no font is needed and every machine draws the same sign.
 The proportions follow the German and Vienna Convention signs.
 """
@@ -37,7 +37,7 @@ Layer = tuple[tuple[int, int, int], Shape]
 
 
 def arc(cx: float, cy: float, rx: float, ry: float, start: float, end: float) -> Points:
-    """Points along an ellipse from angle `start` to `end`, degrees, clockwise from the right."""
+    """Points along an ellipse, clockwise from the right, from ``start`` to ``end`` in degrees."""
     steps = max(2, round(abs(end - start) / 6))
     angles = [math.radians(start + (end - start) * k / steps) for k in range(steps + 1)]
     return [(cx + rx * math.cos(a), cy + ry * math.sin(a)) for a in angles]
@@ -67,7 +67,7 @@ def stroke(points: Points, width: float) -> Shape:
 
 
 def rounded(points: Points, radius: float) -> Shape:
-    """A polygon grown by `radius` on every side, with round corners."""
+    """A polygon grown by ``radius`` on every side, with round corners."""
     return [points, *stroke([*points, points[0]], 2 * radius)]
 
 
@@ -102,7 +102,7 @@ _GLYPHS: dict[str, list[Points]] = {  # centre lines, x from -0.5 to 0.5, y from
 def text(
     characters: str, *, cap_height: float, glyph_width: float, pen: float, gap: float
 ) -> Shape:
-    """A centred line of characters; `pen` is the stroke width, `gap` the space between strokes."""
+    """A centred line of characters; ``pen`` is the stroke width, ``gap`` lies between strokes."""
     pitch = glyph_width + gap
     shape: Shape = []
     for k, character in enumerate(characters):
@@ -129,7 +129,7 @@ def stop() -> list[Layer]:
 
 
 def _triangle(half_width: float, cy: float) -> Points:
-    """An upright equilateral triangle around its own centre, `half_width` to each side."""
+    """An upright equilateral triangle around its own centre, ``half_width`` to each side."""
     height = half_width * math.sqrt(3)
     return [(0, cy - 2 * height / 3), (half_width, cy + height / 3), (-half_width, cy + height / 3)]
 

@@ -33,6 +33,7 @@ def predict_picture(
         picture: a path, the bytes of a file, or a Pillow image.
         classes: K names, as many as the model has outputs.
         image_size: (height, width) in pixels of the pictures that the model was trained on.
+        channels: 3 for colour, 1 for grey.
 
     Returns:
         (K,) on the CPU.
