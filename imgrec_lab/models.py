@@ -157,7 +157,7 @@ class QuickCNN(nn.Module):
     """
 
     def __init__(
-        self, num_classes: int, *, in_channels: int = 3, widths: Sequence[int] = (64, 128, 256)
+        self, num_classes: int, *, in_channels: int = 3, widths: Sequence[int] = (32, 128, 256)
     ):
         super().__init__()
         first, second, third = widths
