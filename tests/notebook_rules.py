@@ -29,7 +29,14 @@ def problems(path: Path) -> list[str]:
     found = format_problems(notebook)
     if found:
         return found
-    rules = (count_problems, length_problems, prose_problems, output_problems, path_problems)
+    rules = (
+        count_problems,
+        length_problems,
+        semicolon_problems,
+        prose_problems,
+        output_problems,
+        path_problems,
+    )
     found = [problem for rule in rules for problem in rule(notebook)]
     return found + opening_problems(notebook, path.stem) + size_problems(path.stat().st_size)
 
@@ -82,6 +89,15 @@ def length_problems(notebook: Any) -> list[str]:
         if length > MOST_LINES:
             found.append(f"code cell {number} must have at most {MOST_LINES} lines, not {length}")
     return found
+
+
+def semicolon_problems(notebook: Any) -> list[str]:
+    """No ``;`` at the end of a cell: nbval runs cells without history, where it hides nothing."""
+    return [
+        f"code cell {number} must not end in ';': assign the result, as in `ax = plots.curves(...)`"
+        for number, cell in enumerate(code_cells(notebook), start=1)
+        if cell.source.rstrip().endswith(";")
+    ]
 
 
 def prose_problems(notebook: Any) -> list[str]:

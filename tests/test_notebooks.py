@@ -76,6 +76,7 @@ def add_cells(notebook: Any, count: int) -> None:
 
 BROKEN: dict[str, tuple[Callable[[Any], object], str]] = {
     "old format": (lambda n: n.update(nbformat_minor=4), "must be nbformat 4.5; it is 4.4"),
+    "semicolon": (give(3, source="plot();"), "code cell 3 must not end in ';': assign the result"),
     "no cell id": (lambda n: n.cells[3].pop("id"), "every cell must have an id"),
     "no outputs": (lambda n: n.cells[3].pop("outputs"), "not a valid notebook"),
     "widget state": (lambda n: n.metadata.update(widgets={}), "metadata.widgets must be dropped"),
