@@ -381,3 +381,14 @@ def test_library_functions_are_not_by_hand():
 def test_unknown_lesson():
     with pytest.raises(ValueError, match="lesson must be one of 00_start_here, 01_fundamentals"):
         exercises.in_lesson("99_nothing")
+
+
+def test_a_suspect_that_disagrees_with_an_earlier_case_is_not_named():
+    def strides_squared(layers):
+        size = 1
+        for kernel, stride in layers:
+            size = size * stride + kernel - 1
+        return size
+
+    result = fundamentals.receptive_field.check(strides_squared)
+    assert not result.passed and "adds up the kernels" not in result.text
