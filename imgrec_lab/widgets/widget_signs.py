@@ -41,7 +41,7 @@ def sign_explorer() -> Panel:
     weather = ToggleButtons(options=scenes.WEATHERS, style={"button_width": "64px"})
     blur = _slider("blur (px)", 8.0, 0.5)
     noise = _slider("noise", 0.3, 0.02)
-    occlusion = _slider("hidden share", 0.7, 0.05)
+    occlusion = _slider("hidden", 0.7, 0.05)
     seed = IntSlider(max=50, description="place", continuous_update=False)
     picture, message = picture_widget(), HTML()
 
