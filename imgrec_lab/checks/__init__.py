@@ -213,11 +213,11 @@ def _recognise(
         return _same(exercise, check_runs.run(misconception.wrong, case.args).got, got)
 
     suspects = [m for m in exercise.misconceptions if gives(m, case, got)]
-    outputs = [(other, check_runs.run(answer, other.args).got) for other in cases]
-    # One case cannot tell all apart: a suspect must agree with the cases before, and with most.
-    before = outputs[: [other is case for other in cases].index(True)]
-    suspects = [m for m in suspects if all(gives(m, *output) for output in before)]
-    suspects.sort(key=lambda m: sum(gives(m, *output) for output in outputs), reverse=True)
+    if suspects:  # one case cannot tell all apart: agree with the cases before, and with most
+        outputs = [(other, check_runs.run(answer, other.args).got) for other in cases]
+        before = outputs[: [other is case for other in cases].index(True)]
+        suspects = [m for m in suspects if all(gives(m, *output) for output in before)]
+        suspects.sort(key=lambda m: sum(gives(m, *output) for output in outputs), reverse=True)
     suspects = suspects or _of_the_same_wrong_shape(exercise, got, case)
     return suspects[0].message if suspects else None
 
