@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from imgrec_lab import course
+from imgrec_lab import course, runtime, train
 from imgrec_lab.course import recipes
 
 
@@ -156,3 +156,24 @@ def test_an_interrupt_elsewhere_ends_in_one_sentence(folder, tmp_path, capsys, m
     monkeypatch.setattr(recipes.datasets, "from_folder", interrupt)
     assert course.main(["train", "--data", str(folder), "--out", str(tmp_path)]) == 130
     assert capsys.readouterr().err.startswith("imgrec-lab: interrupted; ")
+
+
+def test_a_test_picture_that_breaks_while_training_is_left_out(folder, tmp_path, monkeypatch):
+    shutil.copytree(folder, tmp_path / "data")
+    monkeypatch.setattr(runtime, "available_memory_gib", lambda device=None: 0.0)  # stays in files
+    whole_fit = train.fit
+
+    def fit_while_a_file_breaks(*arguments, **choices):
+        history = whole_fit(*arguments, **choices)
+        for path in (tmp_path / "data").rglob("*.png"):
+            if int(path.stem) % 2 == 0:
+                path.write_text("broken since")
+        return history
+
+    monkeypatch.setattr(train, "fit", fit_while_a_file_breaks)
+    recipe = recipes.Recipe(network="tinycnn", image_size=(16, 16), epochs=1, shift_px=1)
+    with pytest.warns(UserWarning, match="left out of its batch"):
+        score = recipes.train_classifier(tmp_path / "data", tmp_path / "out", recipe)
+    with (tmp_path / "out" / "confusion.csv").open() as file:
+        counts = [int(count) for row in list(csv.reader(file))[1:] for count in row[1:]]
+    assert 0 < score.count == sum(counts) < 8

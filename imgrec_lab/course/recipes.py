@@ -177,9 +177,11 @@ def _write_confusion(
 
     from imgrec_lab import plots
 
-    predicted = train.predict(model, loader).argmax(dim=1)
     classes = test_set.classes
-    counts = metrics.confusion_matrix(test_set.labels, predicted, num_classes=len(classes))
+    counts = torch.zeros(len(classes), len(classes), dtype=torch.int64)
+    for images, labels in loader:  # by batch, as an unreadable file leaves its label out too
+        predicted = train.predict(model, [(images, labels)]).argmax(dim=1)
+        counts += metrics.confusion_matrix(labels.cpu(), predicted, num_classes=len(classes))
     with (out / "confusion.csv").open("w", newline="") as file:
         table = csv.writer(file)
         table.writerow(["true class", *classes])

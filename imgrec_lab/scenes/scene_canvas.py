@@ -8,6 +8,7 @@ even number, plus 1 where something shines.
 Scenes are painted at twice the size and halved at the end, which smooths every edge.
 """
 
+import functools
 import math
 
 import numpy as np
@@ -52,7 +53,11 @@ def texture(rgba: np.ndarray) -> np.ndarray:
 
 def _average(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Byte by byte mean of packed pixels: the bits they share plus half of those they do not."""
-    return (a & b) + (((a ^ b) & np.uint32(0xFEFEFEFE)) >> np.uint32(1))
+    half = a ^ b
+    half &= np.uint32(0xFEFEFEFE)
+    half >>= np.uint32(1)
+    half += a & b
+    return half
 
 
 def halve(canvas: np.ndarray) -> np.ndarray:
@@ -153,10 +158,15 @@ def resample(source: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.nd
     return source.take(rows, axis=0).take(columns, axis=1)
 
 
+@functools.lru_cache(maxsize=4096)
+def _nearest(texels: int, pixels: int) -> np.ndarray:
+    """(pixels,) which of so many texels each pixel shows; kept, so do not write to it."""
+    return np.arange(pixels) * texels // pixels
+
+
 def stretch(source: np.ndarray, height: int, width: int) -> np.ndarray:
     """Nearest-texel resize of a packed texture."""
-    rows = np.arange(height) * len(source) // height
-    return resample(source, rows, np.arange(width) * source.shape[1] // width)
+    return resample(source, _nearest(len(source), height), _nearest(source.shape[1], width))
 
 
 def blit(
@@ -164,17 +174,18 @@ def blit(
 ) -> None:
     """Stretch a texture into a box (x1, y1, x2, y2) of the canvas; the part outside is cut off."""
     x1, y1, x2, y2 = box
-    ys = np.arange(max(0, y1), min(len(canvas), y2))
-    xs = np.arange(max(0, x1), min(canvas.shape[1], x2))
-    if len(ys) == 0 or len(xs) == 0:
+    target = canvas[max(0, y1) : max(0, y2), max(0, x1) : max(0, x2)]
+    if target.size == 0:
         return
-    rows = (ys - y1) * source.shape[0] // (y2 - y1)
-    columns = (xs - x1) * source.shape[1] // (x2 - x1)
+    top, left = max(0, -y1), max(0, -x1)
+    rows = _nearest(source.shape[0], y2 - y1)[top : top + target.shape[0]]
+    columns = _nearest(source.shape[1], x2 - x1)[left : left + target.shape[1]]
     picture = resample(source, rows, columns)
-    target = canvas[ys[0] : ys[-1] + 1, xs[0] : xs[-1] + 1]
     np.copyto(target, at_depth(picture, depth), where=picture > COLOUR)
 
 
-def at_depth(picture: np.ndarray, depth: int | np.ndarray) -> np.ndarray:
+def at_depth(picture: np.ndarray, depth: int) -> np.ndarray:
     """Give a texture's pixels a depth code; what shines by itself stays marked."""
-    return (picture & np.uint32(0x01FFFFFF)) | np.asarray(depth, np.uint32) << np.uint32(24)
+    picture = picture & np.uint32(0x01FFFFFF)
+    picture |= np.uint32(depth << 24)
+    return picture

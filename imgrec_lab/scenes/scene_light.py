@@ -173,9 +173,8 @@ def _light_up(
     for plane, ambient, warmth in zip(picture, AMBIENT[light], (1.0, 0.93, 0.80), strict=True):
         plane *= np.maximum(np.float32(ambient) + beam * np.float32(warmth), lit)
     for lamp in lamps:
-        kernel = halo(_whole(lamp.radius))
-        for plane, strength in zip(picture, lamp.colour, strict=True):
-            _add(plane, kernel, lamp.x, lamp.y, np.float32(strength * (1.0 if night else 0.7)))
+        glow = np.array(lamp.colour, np.float32) * np.float32(1.0 if night else 0.7)
+        _add(picture, halo(_whole(lamp.radius)), lamp.x, lamp.y, glow[:, None, None])
 
 
 def _whole(radius: float) -> int:
@@ -183,16 +182,18 @@ def _whole(radius: float) -> int:
     return max(1, min(round(radius), 80))
 
 
-def _add(plane: np.ndarray, kernel: np.ndarray, x: float, y: float, strength: float) -> None:
-    """Add a kernel centred at (x, y) to a plane, in place; the part outside is cut off."""
-    (height, width), (tall, wide) = plane.shape, kernel.shape
+def _add(
+    picture: np.ndarray, kernel: np.ndarray, x: float, y: float, strength: np.float32 | np.ndarray
+) -> None:
+    """Add a kernel centred at (x, y) to (..., H, W), in place; the part outside is cut off."""
+    (height, width), (tall, wide) = picture.shape[-2:], kernel.shape
     top, left = round(y) - tall // 2, round(x) - wide // 2
     rows = slice(max(0, top), max(0, min(height, top + tall)))
     columns = slice(max(0, left), max(0, min(width, left + wide)))
-    target = plane[rows, columns]
+    target = picture[..., rows, columns]
     if target.size:
         part = kernel[max(0, -top) :, max(0, -left) :]
-        target += part[: target.shape[0], : target.shape[1]] * np.float32(strength)
+        target += part[: target.shape[-2], : target.shape[-1]] * strength
 
 
 @functools.cache

@@ -60,15 +60,18 @@ def grain(height: int, width: int) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=4096)
-def tube(wide: int, rgb: RGB) -> np.ndarray:
+def tube(wide: int, rgb: RGB, depth: int) -> np.ndarray:
     """(wide,) packed: the colours across an upright tube, lit from the left."""
     shades = [tone(rgb, 1.15 - 0.6 * (k + 0.5) / wide) for k in range(wide)]
-    return np.array([scene_canvas.colour(shade) for shade in shades], np.uint32)
+    return np.array([scene_canvas.colour(shade, depth) for shade in shades], np.uint32)
 
 
 @functools.cache
-def facades(variant: int, light: str) -> np.ndarray:
+def facades(variant: int, light: str, sunny: bool) -> np.ndarray:
     """(15 m, 60 m) packed row of houses; empty above the roofs, in gaps, and in both edge rows."""
+    if not sunny:
+        bright = facades(variant, light, sunny=True)
+        return bright - (bright >> np.uint32(2) & np.uint32(0x003F3F3F))  # three quarters of it
     rng = random.Random(f"facades {variant}")
     height, width = 15 * PER_METRE, 60 * PER_METRE
     image = Image.new("RGBA", (width, height))

@@ -105,7 +105,7 @@ def crop_post(
     first, wide = max(0, round(x - 0.1 * radius)), 1 + round(0.2 * radius)
     grey = rng.randrange(110, 165)
     column = canvas[max(0, round(y)) :, first : first + wide]
-    row = scene_canvas.at_depth(scene_parts.tube(wide, (grey, grey, grey)), depth)
+    row = scene_parts.tube(wide, (grey, grey, grey), depth)
     column[...] = row[: column.shape[1]]
 
 

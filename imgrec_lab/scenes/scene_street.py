@@ -87,13 +87,13 @@ def _ground(street: Street, rng: random.Random) -> None:
     """Pavements, road and markings; each row of the ground has its own depth."""
     height, width = street.canvas.shape
     tall = height - street.horizon
-    image = Image.new("RGBA", (width, tall), rng.choice(VERGES))
+    image = Image.new("RGBA", (width, tall), (*rng.choice(VERGES), 0))
     _markings(street, ImageDraw.Draw(image), rng)
-    ground = scene_canvas.pack(np.asarray(image)) & scene_canvas.COLOUR
-    ground -= scene_parts.grain(height, width)[rng.randrange(street.horizon) :][:tall]
+    grain = scene_parts.grain(height, width)[rng.randrange(street.horizon) :][:tall]
+    ground = scene_canvas.pack(np.asarray(image)) - grain
     metres = street.focal * EYE_M / (np.arange(tall) + 0.5)
     codes = scene_canvas.depth_codes(metres)[:, None]  # (rows, 1)
-    street.canvas[street.horizon :] = scene_canvas.at_depth(ground, codes)
+    np.add(ground, codes << np.uint32(24), out=street.canvas[street.horizon :])
 
 
 def _markings(street: Street, draw: ImageDraw.ImageDraw, rng: random.Random) -> None:
@@ -105,7 +105,7 @@ def _markings(street: Street, draw: ImageDraw.ImageDraw, rng: random.Random) -> 
         near, far = focal / z1, focal / z2  # canvas pixels a metre
         y1, y2 = EYE_M * near, EYE_M * far
         corners = (centre + x1 * near, y1, centre + x2 * near, y1, centre + x2 * far, y2)
-        draw.polygon((*corners, centre + x1 * far, y2), fill=fill)
+        draw.polygon((*corners, centre + x1 * far, y2), fill=(*fill, 0))
 
     (left, right), (far_left, far_right) = street.kerbs, street.walls
     slab = rng.choice(PAVEMENTS)
@@ -113,7 +113,7 @@ def _markings(street: Street, draw: ImageDraw.ImageDraw, rng: random.Random) -> 
     for z in (2.2, 3.4, 4.6, 5.8, 7.0, 8.2, 9.4, 10.6):  # joints between slabs
         y = EYE_M * focal / z
         ends = centre + far_left * focal / z, centre + far_right * focal / z
-        draw.line((ends[0], y, ends[1], y), fill=scene_parts.tone(slab, 0.82))
+        draw.line((ends[0], y, ends[1], y), fill=(*scene_parts.tone(slab, 0.82), 0))
     patch(left - 0.2, right + 0.2, 1, 400, scene_parts.tone(slab, 1.16))
     patch(left - 0.03, right + 0.03, 1, 400, (64, 64, 66))
     patch(left, right, 1, 400, rng.choice(ASPHALTS))
@@ -150,7 +150,7 @@ def _houses(street: Street, side: int, sunny: bool, rng: random.Random) -> None:
     """The row of houses on one side, seen in perspective."""
     height, width = street.canvas.shape
     wall = street.walls[side]
-    source = scene_parts.facades(rng.randrange(scene_parts.FACADES), street.light)
+    source = scene_parts.facades(rng.randrange(scene_parts.FACADES), street.light, sunny)
     end = 2 * round((street.centre + street.focal * wall / 70) / 2)  # the row ends 70 m ahead
     first, last = (max(0, end), width) if side else (0, min(end, width))
     if first >= last:
@@ -169,8 +169,6 @@ def _houses(street: Street, side: int, sunny: bool, rng: random.Random) -> None:
     up += along
     picture = source.ravel().take(up)
     painted = picture > scene_canvas.COLOUR
-    if not sunny:
-        picture -= (picture >> np.uint32(2)) & np.uint32(0x003F3F3F)  # three quarters as bright
     picture &= np.uint32(0x01FFFFFF)
     picture |= scene_canvas.depth_codes(metres) << np.uint32(24)
     for k in (0, 1):
@@ -277,7 +275,7 @@ def pole(
     y2 = street.place(X, 0, z)[1]
     wide = max(2, round(width_m * street.focal / z))
     first = round(x - wide / 2)
-    row = scene_canvas.at_depth(scene_parts.tube(wide, rgb), scene_canvas.depth_code(z))
+    row = scene_parts.tube(wide, rgb, scene_canvas.depth_code(z))
     row = row[max(0, -first) : max(0, street.canvas.shape[1] - first)]
     first = max(0, first)
     street.canvas[max(0, round(y1)) : max(0, round(y2)), first : first + len(row)] = row
