@@ -1,5 +1,6 @@
 """The mechanism of the exercises: each outcome, what it says, and that nothing else happens."""
 
+import dataclasses
 import inspect
 import sys
 
@@ -235,6 +236,19 @@ def test_nan_is_wrong_and_named():
     assert "2 of 2 numbers differ; some are nan or infinite." in result.text
 
 
+def test_nan_that_is_missing_is_named():
+    exercise = _exercise(reference=lambda image: image / (image != 1), misconceptions=())
+    assert exercise.check(lambda image: image / (image != 1)).passed
+    text = exercise.check(lambda image: image).text
+    assert "1 of 2 numbers differ; some of them should be nan or infinite." in text
+
+
+def test_the_largest_difference_leaves_out_infinities_that_are_right():
+    exercise = _exercise(reference=lambda image: 1 / (image - 1), misconceptions=())
+    text = exercise.check(lambda image: 1 / (image - 1) + 2).text
+    assert "1 of 2 numbers differ; the largest difference is 2." in text
+
+
 def test_rounding_is_right():
     assert EXERCISE.check(lambda image: (image.double() * 2 * (1 + 1e-6)).float()).passed
 
@@ -330,6 +344,46 @@ def test_a_wrong_shape_alone_is_enough_only_where_it_is_said_so():
 
 def test_a_wrong_answer_of_no_known_kind_gets_no_story():
     assert EXERCISE.check(lambda image: image * 3).text.startswith("2 of 2 numbers differ")
+
+
+# --- exercises that are more than one call ------------------------------------------------------
+
+
+def _called_twice(double, start):
+    """Both results of a function that is called on what it returned."""
+    once = double(start)
+    return None if once is None else (once, double(once))
+
+
+TWICE = _exercise(use=_called_twice, returns=("once", "twice"), as_picture=False)
+
+
+def test_what_is_made_of_several_calls_is_compared():
+    assert TWICE.check(lambda image: image + image).passed
+    result = TWICE.check(lambda image: image + 1 if len(image) == 1 else image * 2)
+    assert result.outcome == "wrong values" and "once: 1 of 2 numbers differ" in result.text
+    result = TWICE.check(lambda image: image * 2 if image.max() < 3 else image)
+    assert "twice: 2 of 2 numbers differ" in result.text
+    assert result.code.startswith("start = [[1., 2.]]\nexpected = [0] [[2., 4.]]\n")
+
+
+def test_misconceptions_and_faults_are_found_in_several_calls():
+    assert "This is the square." in TWICE.check(lambda image: image * image).text
+    assert "This is flat." in TWICE.check(lambda image: 3 * image.flatten()).text
+    assert TWICE.check(lambda image: None).outcome == "not attempted"
+    assert TWICE.check(lambda: 0).outcome == "wrong arguments"
+    changed = TWICE.check(lambda image: image.mul_(2))
+    assert changed.outcome == "changed its input" and "start is not what it was" in changed.text
+    result = TWICE.check(lambda image: image.nonsense())
+    assert "In line" in result.text and "image.nonsense()" in result.text
+
+
+def test_several_calls_are_timed_together():
+    exercise = dataclasses.replace(TWICE, speed_limit=SpeedLimit(5, "All at once."))
+    slow = exercise.check(
+        lambda image: torch.stack([2 * x for x in image.flatten()]).view_as(image)
+    )
+    assert slow.outcome == "right but slow"
 
 
 # --- what is shown -----------------------------------------------------------------------------

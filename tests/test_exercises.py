@@ -1,7 +1,8 @@
 """Each exercise against its solution, other right answers, and wrong ones that learners write.
 
 The wrong answers are written anew here, as a learner would, and not taken from the exercises; each
-must be rejected with the message that belongs to it.
+must be rejected with the message that belongs to it. Answers of lesson 03 stand in
+``test_training_exercises``.
 """
 
 import dataclasses
@@ -9,6 +10,7 @@ import math
 
 import numpy as np
 import pytest
+import test_training_exercises
 import torch
 import torch.nn.functional as F
 
@@ -99,6 +101,7 @@ RIGHT = {
         ).mean(),
     ],
     "receptive_field": [receptive_field_from_the_end],
+    **test_training_exercises.RIGHT,
 }
 
 
@@ -244,6 +247,7 @@ WRONG = {
         (lambda layers: receptive_field_from_the_end(layers[::-1]), "from last to first"),
         (lambda layers: 1 + sum(k for k, _ in layers), "adds kernel - 1 steps, not kernel"),
     ],
+    **test_training_exercises.WRONG,
 }
 
 

@@ -5,6 +5,7 @@ answer says what is wrong, in the smallest case in which it shows. Nothing leave
 """
 
 import copy
+import functools
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -63,6 +64,8 @@ class Exercise:
         as_picture: whether arguments and results are pictures (H, W), to be drawn.
         without: functions that may not be called, being the point of the exercise.
         speed_limit: where a right but slow answer deserves advice.
+        use: (function, *arguments of a case) to what is compared, where that is more than what
+            one call returns: several calls, or what they did to a model made for the case.
     """
 
     name: str
@@ -80,6 +83,7 @@ class Exercise:
     as_picture: bool = False
     without: tuple[str, ...] = ()
     speed_limit: SpeedLimit | None = None
+    use: Callable | None = None
 
     def __post_init__(self):
         if self.difficulty not in (1, 2, 3):
@@ -89,8 +93,13 @@ class Exercise:
 
     @property
     def parameters(self) -> tuple[str, ...]:
-        """The names of the arguments."""
+        """The names of the function's arguments."""
         return tuple(inspect.signature(self.reference).parameters)
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """The names of a case's arguments, which are the function's own unless ``use`` is given."""
+        return tuple(inspect.signature(self.use).parameters)[1:] if self.use else self.parameters
 
     @property
     def stub(self) -> str:
@@ -114,7 +123,7 @@ class Exercise:
             return Result(self.name, *fault)
         cases = tuple(self.cases())
         for number, case in enumerate(cases, 1):
-            run = check_runs.run(answer, case.args, names=self.parameters)
+            run = self._run(answer, case)
             if fault := _find_fault(self, answer, run, case, cases):
                 place = f"Case {number} of {len(cases)}: {case.about}."
                 return _report(self, run, case, *fault, place=place)
@@ -134,8 +143,14 @@ class Exercise:
         source = inspect.getsource(self.reference).rstrip()
         return Note(f"{self.name}: one solution of several", self.why, source)
 
+    def _called(self, function: Callable) -> Callable:
+        return functools.partial(self.use, function) if self.use else function
+
+    def _run(self, function: Callable, case: Case) -> Run:
+        return check_runs.run(self._called(function), case.args, names=self.arguments)
+
     def _expected(self, case: Case) -> Any:
-        return self.reference(*copy.deepcopy(case.args))
+        return self._called(self.reference)(*copy.deepcopy(case.args))
 
     def _note(self) -> Note:
         facts = f"Difficulty {self.difficulty} of 3, about {self.minutes} minutes. {self.teaches}"
@@ -210,11 +225,11 @@ def _recognise(
     """The message of the misconception that gives in this case what the learner got."""
 
     def gives(misconception: Misconception, case: Case, got: Any) -> bool:
-        return _same(exercise, check_runs.run(misconception.wrong, case.args).got, got)
+        return _same(exercise, exercise._run(misconception.wrong, case).got, got)
 
     suspects = [m for m in exercise.misconceptions if gives(m, case, got)]
     if suspects:  # one case cannot tell all apart: agree with the cases before, and with most
-        outputs = [(other, check_runs.run(answer, other.args).got) for other in cases]
+        outputs = [(other, exercise._run(answer, other).got) for other in cases]
         before = outputs[: [other is case for other in cases].index(True)]
         suspects = [m for m in suspects if all(gives(m, *output) for output in before)]
         suspects.sort(key=lambda m: sum(gives(m, *output) for output in outputs), reverse=True)
@@ -229,7 +244,7 @@ def _of_the_same_wrong_shape(exercise: Exercise, got: Any, case: Case) -> list[M
     if shapes(got) == shapes(exercise._expected(case)):
         return []
     known = [m for m in exercise.misconceptions if m.by_shape]
-    return [m for m in known if shapes(check_runs.run(m.wrong, case.args).got) == shapes(got)]
+    return [m for m in known if shapes(exercise._run(m.wrong, case).got) == shapes(got)]
 
 
 def _report(
@@ -238,7 +253,7 @@ def _report(
     """The Result of a failing case, with its values and, of pictures, a drawing."""
     if outcome == "not attempted":
         return Result(exercise.name, outcome, text)
-    values = dict(zip(exercise.parameters, case.args, strict=True))
+    values = dict(zip(exercise.arguments, case.args, strict=True))
     if outcome.startswith("wrong"):
         values |= {"expected": exercise._expected(case), "got": run.got}
     lines = [check_values.show(value, f"{name} = ") for name, value in values.items()]
@@ -260,8 +275,8 @@ def _praise(exercise: Exercise, answer: Callable, run: Run, cases: Sequence[Case
         if isinstance(want, Tensor) and not isinstance(have, Tensor):
             came = check_values.kind(have)
             text += f"\nIt came as {came}; the course goes on with tensors: torch.as_tensor(...)."
-    limit = exercise.speed_limit
-    if limit and check_runs.is_slow(answer, exercise.reference, cases[-1].args, times=limit.times):
+    limit, functions = exercise.speed_limit, map(exercise._called, (answer, exercise.reference))
+    if limit and check_runs.is_slow(*functions, cases[-1].args, times=limit.times):
         text += f"\nIt takes over {limit.times:g} times as long as the solution. {limit.advice}"
         return Result(exercise.name, "right but slow", text)
     return Result(exercise.name, "right", text)

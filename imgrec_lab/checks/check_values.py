@@ -123,7 +123,9 @@ def _how_far(want: Tensor, have: Tensor, differs: Tensor) -> str:
     text = f"{int(differs.sum())} of {want.numel()} numbers differ"
     if not have[differs].isfinite().all():
         return f"{text}; some are nan or infinite."
-    largest = (want.double() - have.double()).abs().max().item()
+    if not want[differs].isfinite().all():
+        return f"{text}; some of them should be nan or infinite."
+    largest = (want.double() - have.double())[differs].abs().max().item()
     return f"{text}; the largest difference is {largest:.3g}."
 
 

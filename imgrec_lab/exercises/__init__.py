@@ -4,7 +4,11 @@ import importlib
 
 from imgrec_lab.checks import Exercise
 
-MODULES = {"00_start_here": "start_here", "01_fundamentals": "fundamentals"}
+MODULES = {
+    "00_start_here": "start_here",
+    "01_fundamentals": "fundamentals",
+    "03_training": "training",
+}
 
 
 def in_lesson(lesson: str) -> tuple[Exercise, ...]:
