@@ -19,6 +19,8 @@ MOST_LINES = 320
 # A room is a module or a folder of the package; some hold a second name.
 ROOMS: dict[str, set[str]] = {
     "runtime": {"runtime"},
+    "processes": {"processes"},
+    "atomic_files": {"atomic_files"},
     "box_ops": {"box_ops"},
     "models": {"models"},
     "train": {"train", "history"},
@@ -42,11 +44,13 @@ ROOMS: dict[str, set[str]] = {
 # below: the last three see every room, and nothing sees them.
 MAY_IMPORT: dict[str, set[str]] = {
     "runtime": set(),
+    "processes": set(),
+    "atomic_files": set(),
     "box_ops": set(),
     "models": set(),
-    "train": {"runtime"},
+    "train": {"runtime", "processes", "atomic_files"},
     "scenes": {"box_ops"},
-    "datasets": {"runtime", "scenes", "annotations", "box_ops"},
+    "datasets": {"runtime", "processes", "atomic_files", "scenes", "annotations", "box_ops"},
     "annotations": {"box_ops"},
     "audit": {"datasets", "annotations"},
     "augment": {"box_ops"},
@@ -117,8 +121,11 @@ def _module_of(name: str, known: set[str]) -> str:
 
 
 def room_of(module: str) -> str:
-    """The room of a module; a module without one has no place in the house yet."""
-    top = module.partition(".")[0]
+    """The room of a module; a module without one has no place in the house yet.
+
+    What ``python -m`` runs is a command, and commands belong to ``course``.
+    """
+    top = "course" if module.endswith("__main__") else module.partition(".")[0]
     homes = [room for room, names in ROOMS.items() if top in names]
     assert len(homes) == 1, f"{module} must stand in exactly one room of ROOMS; it is in {homes}"
     return homes[0]

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from imgrec_lab import atomic_files
 from imgrec_lab.datasets import data_cache
 
 
@@ -69,13 +70,14 @@ def test_a_damaged_file_is_made_again_with_a_warning():
 def test_a_killed_process_leaves_nothing_that_is_read():
     script = """
 import os
+from imgrec_lab import atomic_files
 from imgrec_lab.datasets import data_cache
 def write(file):
     file.write(b"half of it")
     file.flush()
     os._exit(9)  # as abrupt as a kill: no handler runs
 data_cache.data_dir().mkdir(parents=True)
-data_cache.write_atomically(data_cache.data_dir() / "set-k.pt", write)
+atomic_files.write_atomically(data_cache.data_dir() / "set-k.pt", write)
 """
     assert subprocess.run([sys.executable, "-c", script]).returncode == 9
     (left,) = data_cache.data_dir().iterdir()
@@ -96,7 +98,7 @@ def test_a_full_disk_leaves_no_file_and_warns_once(monkeypatch, tmp_path):
         path.touch()
         return os.open("/dev/full", os.O_WRONLY), str(path)
 
-    monkeypatch.setattr(data_cache.tempfile, "mkstemp", full)
+    monkeypatch.setattr(atomic_files.tempfile, "mkstemp", full)
     with pytest.warns(UserWarning, match="cannot be written .*Set IMGREC_DATA") as caught:
         assert data_cache.cached("set", key="k", build=build)["name"] == "x"
         assert data_cache.cached("set", key="k", build=build)["name"] == "x"
@@ -123,7 +125,7 @@ def test_an_interrupt_while_writing_removes_the_temporary_file(tmp_path):
     path = tmp_path / "set.pt"
     path.write_bytes(b"old")
     with pytest.raises(KeyboardInterrupt):
-        data_cache.write_atomically(path, interrupted)
+        atomic_files.write_atomically(path, interrupted)
     assert [entry.name for entry in tmp_path.iterdir()] == ["set.pt"]
     assert path.read_bytes() == b"old"
 

@@ -95,7 +95,7 @@ def test_readme_table_links_written_lessons_and_marks_planned_ones():
 def test_module_map_names_every_written_lesson():
     rows = lessons.module_map().splitlines()[2:]
     assert len(rows) == len(lessons.written())
-    assert "[`train`](imgrec_lab/train.py)" in rows[0]
+    assert "[`train`](imgrec_lab/train)" in rows[0]
 
 
 README = """before

@@ -93,7 +93,7 @@ def test_a_failed_write_leaves_the_last_good_checkpoint(finished, tmp_path, monk
         (["--data", "{folder}", "--epochs", "0"], "epochs must be at least 1; got 0"),
         (["--data", "{folder}", "--label-smoothing", "5"], "and below 1; got 5. Try 0.1"),
         (["--data", "{folder}", "--label-smoothing", "nan"], "and below 1; got nan. Try 0.1"),
-        (["--data", "{folder}", "--lr", "nan"], "lr must be a finite number, 0 or more; got nan"),
+        (["--data", "{folder}", "--lr", "nan"], "lr must lie above 0 and be at most 100"),
         (
             ["--data", "{folder}", "--shift", "32"],
             "shift must be 0 to 31 pixels for this image_size; got 32",
@@ -177,3 +177,33 @@ def test_a_test_picture_that_breaks_while_training_is_left_out(folder, tmp_path,
     with (tmp_path / "out" / "confusion.csv").open() as file:
         counts = [int(count) for row in list(csv.reader(file))[1:] for count in row[1:]]
     assert 0 < score.count == sum(counts) < 8
+
+
+def test_a_run_that_was_cut_off_goes_on(folder, tmp_path, monkeypatch):
+    recipe = recipes.Recipe(network="tinycnn", image_size=(16, 16), epochs=3, shift_px=1)
+    whole = recipes.train_classifier(folder, tmp_path / "whole", recipe)
+    rows = []
+
+    def cut_off_at_the_second(row):
+        rows.append(row)
+        if len(rows) == 2:
+            raise SystemError("the power is gone")
+        return ""
+
+    with monkeypatch.context() as patched, pytest.raises(SystemError):
+        patched.setattr(recipes.history, "table_row", cut_off_at_the_second)
+        recipes.train_classifier(folder, tmp_path / "out", recipe)
+    assert (tmp_path / "out" / "checkpoint.pt").is_file()
+    resumed = recipes.train_classifier(folder, tmp_path / "out", recipe, resume=True)
+    assert resumed == whole
+    assert not (tmp_path / "out" / "checkpoint.pt").exists()
+    with pytest.raises(ValueError, match="resume needs a run that was cut off"):
+        recipes.train_classifier(folder, tmp_path / "out", recipe, resume=True)
+
+
+def test_a_set_is_found_by_its_name_unless_it_has_boxes(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    sets = recipes._read_sets("signs", recipes.Recipe(image_size=(16, 16)))
+    assert len(sets.train.classes) == 14 and sets.train.images.shape[2:] == (16, 16)
+    with pytest.raises(ValueError, match="one class each; 'streets' has boxes"):
+        recipes._read_sets("streets", recipes.Recipe(image_size=(64, 64)))

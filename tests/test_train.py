@@ -242,8 +242,180 @@ def test_an_empty_batch_is_named():
         train.fit(models.TinyCNN(2), [batch], epochs=1)
 
 
-@pytest.mark.parametrize("lr", [-1.0, float("nan"), float("inf")])
+@pytest.mark.parametrize("lr", [-1.0, 0.0, 1e6, float("nan"), float("inf")])
 def test_a_rate_that_cannot_work_is_refused(lr):
     batch = (torch.zeros(2, 3, 16, 16), torch.zeros(2, dtype=torch.int64))
-    with pytest.raises(ValueError, match="lr must be a finite number, 0 or more"):
+    with pytest.raises(ValueError, match="lr must lie above 0 and be at most 100.*Try 3e-3"):
         train.fit(models.TinyCNN(2), [batch], epochs=1, lr=lr)
+
+
+def test_a_true_answer_ends_the_run():
+    run = train.fit(
+        models.TinyCNN(2), two_colours(64), epochs=9, on_epoch=lambda so_far: len(so_far.epochs) > 2
+    )
+    assert run.ended == "stopped early" and len(run.epochs) == 3
+
+
+def test_accumulated_batches_learn_like_one_large_batch():
+    torch.manual_seed(0)
+    large = models.MLP(2, image_size=(16, 16))
+    small = models.MLP(2, image_size=(16, 16))
+    small.load_state_dict(large.state_dict())
+    loader = two_colours(256)
+    torch_loader = Batches(loader.images, loader.labels, 128)
+    for model, batches, accumulate in ((large, torch_loader, 1), (small, loader, 2)):
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        train.train_one_epoch(model, batches, optimizer, accumulate=accumulate)
+    for a, b in zip(large.parameters(), small.parameters(), strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_the_last_group_of_batches_takes_its_step_too():
+    steps = []
+    model = models.Linear(2, image_size=(16, 16))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    optimizer.register_step_post_hook(lambda *_: steps.append(1))
+    train.train_one_epoch(model, two_colours(64 * 5), optimizer, accumulate=2)
+    assert len(steps) == 3
+
+
+def test_the_average_is_what_is_judged_and_kept():
+    torch.manual_seed(0)
+    model, loader = models.TinyCNN(2), two_colours(256)
+    run = train.fit(model, loader, loader, epochs=3, ema_decay=0.8)
+    assert train.evaluate(model, loader).loss == pytest.approx(run.best.val_loss)
+    assert run.best.val_accuracy > 0.8
+
+
+def test_the_same_loop_learns_boxes():
+    """Localisation: only head, target, loss and score change."""
+    generator = torch.Generator().manual_seed(0)
+    corners = torch.randint(0, 9, (512, 2), generator=generator)
+    images = torch.zeros(512, 3, 16, 16)
+    for image, (x, y) in zip(images, corners.tolist(), strict=True):
+        image[:, y : y + 7, x : x + 7] = 1.0
+    boxes = torch.cat([corners, corners + 7], dim=1) / 16
+    loader = list(zip(images.split(32), boxes.split(32), strict=True))
+    torch.manual_seed(0)
+
+    def near(outputs, targets):
+        return ((outputs - targets).abs().amax(dim=1) < 1 / 16).sum()
+
+    model = models.MLP(4, image_size=(16, 16))
+    run = train.fit(model, loader, loader, epochs=15, loss_fn=F.l1_loss, score_fn=near)
+    assert run.best.val_accuracy > 0.8 and run.epochs[0].val_accuracy < 0.6
+    bare = train.fit(model, loader, loader, epochs=1, loss_fn=F.l1_loss, score_fn=None)
+    assert bare.best.val_accuracy is None and str(bare).splitlines()[1].split()[2] == "-"
+
+
+def test_targets_in_dicts_and_lists_pass():
+    class Count(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.scale = torch.nn.Parameter(torch.zeros(1))
+
+        def forward(self, images):
+            return [image.sum() * self.scale for image in images]
+
+    targets = [{"boxes": torch.zeros(2, 4)}, {"boxes": torch.zeros(0, 4)}]
+    loader = [(torch.ones(2, 3, 4, 4), targets)] * 4
+
+    def loss_fn(outputs, targets):
+        wanted = [float(len(target["boxes"])) for target in targets]
+        return sum((o - w).square().mean() for o, w in zip(outputs, wanted, strict=True))
+
+    run = train.fit(Count(), loader, epochs=1, loss_fn=loss_fn, score_fn=None, lr=1e-4)
+    assert run.epochs[0].train_accuracy is None and run.epochs[0].train_loss < 4.01
+
+
+def test_soft_labels_count_as_their_largest():
+    logits = torch.tensor([[2.0, 1.0], [0.0, 3.0]])
+    soft = torch.tensor([[0.7, 0.3], [0.9, 0.1]])
+    assert train.right_answers(logits, soft) == 1
+    assert train.right_answers(logits, torch.tensor([0, 1])) == 2
+
+
+def test_a_compiled_model_trains_and_keeps_its_names():
+    model = models.Linear(2, image_size=(16, 16))
+    names = list(model.state_dict())
+    model.compile(backend="eager")
+    train.fit(model, two_colours(64), epochs=1)
+    assert list(model.state_dict()) == names
+
+
+def test_history_comes_back_from_json_and_goes_to_tensorboard(tmp_path):
+    run = train.fit(models.TinyCNN(2), two_colours(64), epochs=2)
+    assert history.History.load(run.save(tmp_path / "run.json")) == run
+    (tmp_path / "other.json").write_text("[1, 2]")
+    with pytest.raises(ValueError, match=r"must be a .json file that history.save wrote"):
+        history.History.load(tmp_path / "other.json")
+    try:
+        import tensorboard  # noqa: F401
+    except ImportError:
+        with pytest.raises(ModuleNotFoundError, match="pip install tensorboard"):
+            run.write_tensorboard(tmp_path / "log")
+    else:
+        assert list(run.write_tensorboard(tmp_path / "log").glob("events*"))
+
+
+# --- bad input ---
+
+
+def test_a_last_batch_of_one_under_batch_norm():
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.BatchNorm1d(768))
+    with pytest.raises(ValueError, match="at least 2 pictures, as batch norm compares them; got 1"):
+        train.fit(model, two_colours(65), epochs=1)
+
+
+def test_labels_of_a_wrong_kind_or_wrong_only_later():
+    loader = two_colours(128)
+    loader.labels = loader.labels.float()
+    with pytest.raises(TypeError, match=r"labels must be whole numbers \(int64\); got torch.float"):
+        train.fit(models.TinyCNN(2), loader, epochs=1)
+    loader.labels = loader.labels.long()
+    loader.labels[100] = 5
+    with pytest.raises(ValueError, match=r"name one of the model's outputs in every batch.*5"):
+        train.fit(models.TinyCNN(2), loader, epochs=1)
+    with pytest.raises(TypeError, match="batches must be made of tensors; got ndarray"):
+        train.fit(models.TinyCNN(2), [(loader.images.numpy(), loader.labels)], epochs=1)
+
+
+def test_a_model_or_an_optimizer_that_cannot_learn():
+    with pytest.raises(ValueError, match="must have weights that can learn; Flatten has none"):
+        train.fit(torch.nn.Flatten(), two_colours(64), epochs=1)
+    other = train.default_optimizer(models.TinyCNN(2), lr=0.1)
+    with pytest.raises(ValueError, match="must hold weights of this model"):
+        train.fit(models.TinyCNN(2), two_colours(64), epochs=1, optimizer=other)
+    with pytest.raises(TypeError, match="epochs must be a whole number; got 1.5"):
+        train.fit(models.TinyCNN(2), two_colours(64), epochs=1.5)
+
+
+def test_validation_that_breaks_or_runs_dry_is_named():
+    good = two_colours(64)
+    bad = Batches(good.images * float("nan"), good.labels)
+    with pytest.raises(FloatingPointError, match="the validation loss .* became nan in epoch 1"):
+        train.fit(models.TinyCNN(2), good, bad, epochs=1)
+
+    class Once:
+        batches = iter([(good.images, good.labels)])
+
+        def __len__(self):
+            return 1
+
+        def __iter__(self):
+            return self.batches
+
+    with pytest.raises(ValueError, match="val_loader must yield pictures in every epoch; epoch 2"):
+        train.fit(models.TinyCNN(2), good, Once(), epochs=2)
+
+
+def test_out_of_memory_names_the_batch_that_would_fit():
+    class Hungry(models.Linear):
+        def forward(self, images):
+            if len(images) > 10:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return super().forward(images)
+
+    sentence = "batches of 64 do not. A batch of 8 fits; with accumulate=8 it learns like one of 64"
+    with pytest.raises(MemoryError, match=sentence):
+        train.fit(Hungry(2, image_size=(16, 16)), two_colours(128), epochs=1)

@@ -75,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     try:
         return args.run(args)
-    except (FloatingPointError, OSError, ValueError) as error:
+    except (FloatingPointError, MemoryError, OSError, ValueError) as error:
         print(f"imgrec-lab: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -92,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(run=_lab)
 
     command = commands.add_parser("train", help="train on a folder with one sub-folder a class")
-    command.add_argument("--data", required=True, type=Path, help="the folder of pictures")
+    command.add_argument("--data", required=True, help="the folder, or a set such as signs")
     command.add_argument("--out", type=Path, default=Path("runs/latest"), help="for the results")
     command.add_argument("--network", default="resnet", help="tinycnn, quickcnn or resnet")
     command.add_argument("--image-size", type=int, default=32, help="height and width, pixels")
@@ -102,7 +102,10 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--flip", action="store_true", help="mirrored pictures keep their label")
     command.add_argument("--shift", type=int, default=2, help="pixels of random shift")
     command.add_argument("--label-smoothing", type=float, default=0.0, help="0 to 0.2")
+    command.add_argument("--accumulate", type=int, default=1, help="batches for one step")
+    command.add_argument("--ema-decay", type=float, help="average the weights, e.g. 0.99")
     command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--resume", action="store_true", help="go on with the run in --out")
     command.set_defaults(run=_train)
 
     command = commands.add_parser("notebooks", help="run notebooks and store their outputs")
@@ -133,9 +136,11 @@ def _train(args: argparse.Namespace) -> int:
         flip=args.flip,
         shift_px=args.shift,
         label_smoothing=args.label_smoothing,
+        accumulate=args.accumulate,
+        ema_decay=args.ema_decay,
         seed=args.seed,
     )
-    recipes.train_classifier(args.data, args.out, recipe)
+    recipes.train_classifier(args.data, args.out, recipe, resume=args.resume)
     return 0
 
 

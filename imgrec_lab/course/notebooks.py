@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from imgrec_lab import atomic_files
 from imgrec_lab.course import lessons
 
 # What every checked run is started with. One thread, because sums change in their last digits
@@ -84,10 +85,8 @@ def write(notebook: Any, path: str | Path) -> None:
     """Store ``notebook`` at ``path``: all of it, or the old file stays as it was."""
     import nbformat
 
-    from imgrec_lab.datasets import data_cache
-
     text = nbformat.writes(notebook).rstrip("\n") + "\n"
-    data_cache.write_atomically(Path(path), lambda file: file.write(text.encode()))
+    atomic_files.write_text(Path(path), text)
 
 
 def clean(notebook: Any) -> Any:

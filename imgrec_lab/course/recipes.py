@@ -2,6 +2,7 @@
 
 import csv
 import functools
+import io
 import json
 import tempfile
 from collections.abc import Callable
@@ -12,8 +13,17 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from imgrec_lab import augment, datasets, history, metrics, models, runtime, train
-from imgrec_lab.datasets import data_cache
+from imgrec_lab import (
+    atomic_files,
+    augment,
+    datasets,
+    history,
+    metrics,
+    models,
+    processes,
+    runtime,
+    train,
+)
 
 NETWORKS: dict[str, Callable[[int], nn.Module]] = {
     "tinycnn": lambda num_classes: models.TinyCNN(num_classes),
@@ -36,6 +46,8 @@ class Recipe:
     flip: bool = False
     shift_px: int = 2
     label_smoothing: float = 0.0
+    accumulate: int = 1
+    ema_decay: float | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -60,16 +72,22 @@ class Recipe:
             )
 
 
-def train_classifier(data: str | Path, out: str | Path, recipe: Recipe) -> train.Score:
+def train_classifier(
+    data: str | Path, out: str | Path, recipe: Recipe, *, resume: bool = False
+) -> history.Score:
     """Train on an image folder, test, and write what is needed to use and judge the result.
 
     Prints a line an epoch. ``out`` receives ``model.pt`` (weights, classes and recipe),
-    ``history.csv``, ``history.json``, ``confusion.csv``, ``confusion.png`` and ``result.json``.
+    ``history.csv``, ``history.json``, ``confusion.csv``, ``confusion.png`` and ``result.json``;
+    until they are there, ``checkpoint.pt`` holds the run after its last whole epoch. Under
+    ``torchrun`` several processes train one model, and the first one prints and writes.
 
     Args:
-        data: one sub-folder a class, perhaps below train/val/test (``datasets.from_folder``).
+        data: one sub-folder a class, perhaps below train/val/test (``datasets.from_folder``), or
+            the name of a set (``datasets.load``) where there is no such folder.
         out: a folder for the files; made where it is missing.
         recipe: the choices.
+        resume: go on from the ``checkpoint.pt`` in ``out``.
 
     Returns:
         Loss, accuracy and count on the test pictures.
@@ -78,23 +96,26 @@ def train_classifier(data: str | Path, out: str | Path, recipe: Recipe) -> train
         OSError: if ``out`` cannot be written, before anything is read.
         ValueError: if a choice makes no sense, or the folder has too few pictures.
     """
-    out = _writable(Path(out))
+    with processes.group():
+        return _train_and_test(data, _writable(Path(out)), recipe, resume)
+
+
+def _train_and_test(data: str | Path, out: Path, recipe: Recipe, resume: bool) -> history.Score:
+    first = processes.rank() == 0
+    say = functools.partial(print, flush=True) if first else lambda *_: None
     runtime.seed_everything(recipe.seed)
-    sets = datasets.from_folder(
-        data, image_size=recipe.image_size, fractions=(0.8, 0.1, 0.1), seed=recipe.seed
-    )
-    for level, part in zip(("training", "validation", "test"), sets, strict=True):
-        if len(part) == 0:
-            raise ValueError(
-                f"{data} must hold enough different pictures for training, validation and test; "
-                f"none is left for {level}. Put at least 3 into each class, better 30."
-            )
+    sets = _read_sets(data, recipe)
     train_loader, val_loader, test_loader = (
         datasets.make_loader(part, batch_size=recipe.batch_size, shuffle=part is sets.train)
         for part in sets
     )
     model = NETWORKS[recipe.network](len(sets.train.classes))
-    print(f"{sets.train}\n{train_loader}\n{history.TABLE_HEAD}")
+    if processes.count() > 1:  # the same weights everywhere, but each its own augmentation
+        torch.manual_seed(recipe.seed + processes.rank())
+    say(f"{sets.train}\n{train_loader}")
+    if processes.count() > 1:
+        say(f"{processes.count()} processes, each with its part of every batch")
+    say(history.TABLE_HEAD)
     run = train.fit(
         model,
         train_loader,
@@ -103,18 +124,58 @@ def train_classifier(data: str | Path, out: str | Path, recipe: Recipe) -> train
         lr=recipe.lr,
         loss_fn=functools.partial(F.cross_entropy, label_smoothing=recipe.label_smoothing),
         augment=_augmentation(recipe),
-        on_epoch=lambda so_far: print(history.table_row(so_far.epochs[-1]), flush=True),
+        accumulate=recipe.accumulate,
+        ema_decay=recipe.ema_decay,
+        checkpoint=_checkpoint(out, resume),
+        on_epoch=lambda so_far: say(history.table_row(so_far.epochs[-1])),
     )
     if run.ended == "interrupted":
-        print(f"interrupted after {len(run.epochs)} whole epochs: keeping the best weights so far")
-    save_classifier(model, sets.train.classes, recipe, out / "model.pt")  # first: hardest to redo
-    for name in ("history.csv", "history.json"):
-        run.save(out / name)
+        say(f"interrupted after {len(run.epochs)} whole epochs: keeping the best weights so far")
+    if first:  # the weights are the hardest to make again
+        save_classifier(model, sets.train.classes, recipe, out / "model.pt")
     score = train.evaluate(model, test_loader)
-    _write_confusion(model, test_loader, sets.test, out)
-    _write_result(run, score, recipe, out / "result.json")
-    print(f"test: {score.accuracy:.4f} of {score.count:,} pictures right; files in {out}")
+    counts = _confusion(model, test_loader, len(sets.test.classes))
+    if first:
+        for name in ("history.csv", "history.json"):
+            run.save(out / name)
+        _write_confusion(counts, sets.test.classes, out)
+        _write_result(run, score, recipe, out / "result.json")
+        if run.ended == "finished":
+            (out / "checkpoint.pt").unlink()
+    say(f"test: {score.accuracy:.4f} of {score.count:,} pictures right; files in {out}")
     return score
+
+
+def _read_sets(data: str | Path, recipe: Recipe) -> datasets.Splits:
+    """A folder's splits, or a named set's, none of them empty."""
+    if not Path(data).exists() and str(data) in datasets.NAMES:
+        sets = datasets.load(str(data), image_size=recipe.image_size)
+    else:
+        sets = datasets.from_folder(
+            data, image_size=recipe.image_size, fractions=(0.8, 0.1, 0.1), seed=recipe.seed
+        )
+    for level, part in zip(("training", "validation", "test"), sets, strict=True):
+        if len(part) == 0:
+            raise ValueError(
+                f"{data} must hold enough different pictures for training, validation and test; "
+                f"none is left for {level}. Put at least 3 into each class, better 30."
+            )
+    if isinstance(sets.train, datasets.SceneSet):
+        raise ValueError(
+            f"data must be pictures with one class each; {data!r} has boxes. Try signs or a folder."
+        )
+    return sets
+
+
+def _checkpoint(out: Path, resume: bool) -> Path:
+    """The run's checkpoint; one that an earlier run left is removed unless this one resumes."""
+    path = out / "checkpoint.pt"
+    if resume and not path.is_file():
+        raise ValueError(f"resume needs a run that was cut off; {out} holds no checkpoint.pt.")
+    if processes.rank() == 0 and not resume:
+        path.unlink(missing_ok=True)
+    processes.wait()
+    return path
 
 
 def _writable(out: Path) -> Path:
@@ -145,7 +206,7 @@ def save_classifier(
     path = Path(path)
     weights = {name: value.cpu() for name, value in model.state_dict().items()}
     saved = {"weights": weights, "classes": list(classes), "recipe": asdict(recipe)}
-    data_cache.write_atomically(path, lambda file: torch.save(saved, file))
+    atomic_files.write_atomically(path, lambda file: torch.save(saved, file))
     return path
 
 
@@ -170,29 +231,34 @@ def load_classifier(path: str | Path) -> tuple[nn.Module, tuple[str, ...], Recip
     return model.eval(), tuple(saved["classes"]), recipe
 
 
-def _write_confusion(
-    model: nn.Module, loader: train.Loader, test_set: datasets.ImageSet, out: Path
-) -> None:
+def _confusion(model: nn.Module, loader: train.Loader, num_classes: int) -> torch.Tensor:
+    """Confusion counts (K, K) over all processes."""
+    counts = torch.zeros(num_classes, num_classes, dtype=torch.int64)
+    for images, labels in loader:  # by batch, as an unreadable file leaves its label out too
+        predicted = train.predict(model, [(images, labels)]).argmax(dim=1)
+        counts += metrics.confusion_matrix(labels.cpu(), predicted, num_classes=num_classes)
+    return processes.total(counts.to(runtime.pick_device())).cpu()
+
+
+def _write_confusion(counts: torch.Tensor, classes: tuple[str, ...], out: Path) -> None:
     from matplotlib.figure import Figure
 
     from imgrec_lab import plots
 
-    classes = test_set.classes
-    counts = torch.zeros(len(classes), len(classes), dtype=torch.int64)
-    for images, labels in loader:  # by batch, as an unreadable file leaves its label out too
-        predicted = train.predict(model, [(images, labels)]).argmax(dim=1)
-        counts += metrics.confusion_matrix(labels.cpu(), predicted, num_classes=len(classes))
-    with (out / "confusion.csv").open("w", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(["true class", *classes])
-        table.writerows([name, *row] for name, row in zip(classes, counts.tolist(), strict=True))
+    text = io.StringIO()
+    table = csv.writer(text)
+    table.writerow(["true class", *classes])
+    table.writerows([name, *row] for name, row in zip(classes, counts.tolist(), strict=True))
+    atomic_files.write_text(out / "confusion.csv", text.getvalue())
     side = 2.5 + 0.45 * len(classes)
     figure = Figure(figsize=(side, side), layout="constrained")
     plots.confusion_matrix(counts, classes, ax=figure.subplots())
-    figure.savefig(out / "confusion.png", dpi=110)
+    atomic_files.write_atomically(
+        out / "confusion.png", lambda file: figure.savefig(file, format="png", dpi=110)
+    )
 
 
-def _write_result(run: history.History, score: train.Score, recipe: Recipe, path: Path) -> None:
+def _write_result(run: history.History, score: history.Score, recipe: Recipe, path: Path) -> None:
     seconds = sum(epoch.seconds for epoch in run.epochs)
     result = {
         "test_accuracy": score.accuracy,
@@ -200,6 +266,7 @@ def _write_result(run: history.History, score: train.Score, recipe: Recipe, path
         "train_seconds": round(seconds, 1),
         "ended": run.ended,
         "recipe": asdict(recipe),
+        "processes": processes.count(),
         "machine": runtime.report(),
     }
-    path.write_text(json.dumps(result, indent=1) + "\n")
+    atomic_files.write_text(path, json.dumps(result, indent=1) + "\n")

@@ -11,9 +11,11 @@ import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import torch
+
+from imgrec_lab import atomic_files
 
 _FORMAT = 1  # of cached files; raise it when what is written changes
 _STALE_SECONDS = 3600  # a temporary file older than this was left by a process that was killed
@@ -61,7 +63,7 @@ def cached(name: str, *, key: str, build: Callable[[], dict[str, Any]]) -> dict[
     values = build()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, lambda file: torch.save(values, file))
+        atomic_files.write_atomically(path, lambda file: torch.save(values, file))
         _remove_others(path, name)
     except (OSError, RuntimeError) as error:  # torch reports some full disks as RuntimeError
         _warn_once(
@@ -71,29 +73,10 @@ def cached(name: str, *, key: str, build: Callable[[], dict[str, Any]]) -> dict[
     return values
 
 
-def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
-    """Let ``write`` fill a temporary file beside ``path``, then rename it.
-
-    A reader sees the old file or the whole new one; a killed process or a full disk leaves at
-    most a temporary file, which nothing reads.
-    """
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)  # a classroom may share the folder
-        os.replace(temporary, path)
-    except BaseException:
-        _remove(Path(temporary))
-        raise
-
-
 def fill_folder(path: Path, fill: Callable[[Path], None]) -> Path:
     """Let ``fill`` work in a temporary folder beside ``path``, then rename it; returns ``path``.
 
-    The folder exists whole or not at all, as with ``write_atomically``.
+    The folder exists whole or not at all, as with ``atomic_files``.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_abandoned(path.parent)

@@ -5,45 +5,102 @@ shuffled loader is a permutation that depends on (seed, e) alone: each epoch dif
 repeats, and a resumed run goes on where it stopped once ``loader.epoch`` is set.
 """
 
+import hashlib
 import os
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from imgrec_lab import runtime
+from imgrec_lab import processes, runtime
 from imgrec_lab.box_ops import Target
 from imgrec_lab.datasets.image_files import Unreadable
 from imgrec_lab.datasets.image_sets import FileSet, ImageSet, SceneSet
 
+AnySet = ImageSet | SceneSet | FileSet
 _DEVICE_SHARE = 0.5  # of the device's free memory that a resident set may take
 
 
-class Order(Sampler):
-    """The order of one epoch after another: 0..N-1, or a permutation drawn from (seed, epoch)."""
+class Batches(Sampler):
+    """The batches of one epoch after another, as row numbers: 0..N-1 or a new order each epoch.
 
-    def __init__(self, length: int, *, shuffle: bool, seed: int) -> None:
-        self.length, self.shuffle, self.seed = length, shuffle, seed
+    Where several processes train together, each gets its part of every batch: no row is lost and
+    none comes twice. A last batch too small to be shared joins the one before.
+    """
+
+    def __init__(self, length: int, *, batch_size: int, shuffle: bool, seed: int) -> None:
+        self.length, self.batch_size, self.shuffle, self.seed = length, batch_size, shuffle, seed
         self.epoch = 0
+        whole, rest = divmod(length, batch_size)
+        self.sizes = [batch_size] * whole + [rest] * (rest > 0)
+        if 0 < rest < processes.count() and whole:
+            self.sizes[-2:] = [batch_size + rest]
 
     def __len__(self) -> int:
-        return self.length
+        return len(self.sizes)
 
-    def next_epoch(self) -> Tensor:
-        """The (N,) int64 order of the current epoch; moves on to the next one."""
-        epoch, self.epoch = self.epoch, self.epoch + 1
-        if not self.shuffle:
-            return torch.arange(self.length)
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
-        return torch.randperm(self.length, generator=generator)
+    def next_epoch(self) -> list[Tensor]:
+        """The batches of the current epoch, int64 each; moves on to the next one."""
+        order = torch.arange(self.length)
+        if self.shuffle:
+            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+            order = torch.randperm(self.length, generator=generator)
+        self.epoch += 1
+        rank, count = processes.rank(), processes.count()
+        return [batch[rank::count] for batch in order.split(self.sizes)]
 
-    def __iter__(self) -> Iterator[int]:
-        return iter(self.next_epoch().tolist())
+    def __iter__(self) -> Iterator[list[int]]:
+        for batch in self.next_epoch():  # a generator: DataLoader asks for some that it never runs
+            yield batch.tolist()
+
+    def __str__(self) -> str:
+        order = f"shuffled by seed {self.seed}" if self.shuffle else "in order"
+        return f"{len(self)} batches of {self.batch_size}, {order}"
 
 
-class MemoryLoader:
+class _BatchLoader:
+    """What both loaders share: their data, the plan of their batches, and where they stand."""
+
+    def __init__(self, data: AnySet, *, batches: Batches, device: torch.device) -> None:
+        self.data, self.batches, self.device = data, batches, device
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    @property
+    def epoch(self) -> int:
+        """The number of the next epoch."""
+        return self.batches.epoch
+
+    @epoch.setter
+    def epoch(self, epoch: int) -> None:
+        self.batches.epoch = epoch
+
+    @property
+    def fingerprint(self) -> str:
+        """The data and the plan in a line that differs where either does; for checkpoints."""
+        digest = hashlib.sha256(repr(self.data.classes).encode())
+        for part in _sampled(self.data):
+            digest.update(part)
+        return f"{len(self.data):,} pictures ({digest.hexdigest()[:8]}), {self.batches}"
+
+
+def _sampled(data: AnySet) -> Iterator[bytes]:
+    """All labels, and some of the pictures: enough to tell two sets apart in milliseconds."""
+    if isinstance(data, SceneSet):
+        yield torch.cat([target["labels"] for target in data.targets]).numpy().tobytes()
+    else:
+        yield data.labels.numpy().tobytes()
+    if isinstance(data, FileSet):
+        yield "\n".join(Path(path).name for path in data.paths).encode()
+    else:
+        yield data.images[:: max(1, len(data) // 64)].contiguous().numpy().tobytes()
+
+
+class MemoryLoader(_BatchLoader):
     """Batches of a set that lies in memory as one uint8 tensor, on the device where it fits.
 
     Iterating yields ``(images, targets)``: images float32 (N, C, H, W) in [0, 1]; targets labels
@@ -52,26 +109,15 @@ class MemoryLoader:
     """
 
     def __init__(
-        self, data: ImageSet | SceneSet, *, batch_size: int, order: Order, device: torch.device
+        self, data: ImageSet | SceneSet, *, batches: Batches, device: torch.device
     ) -> None:
-        self.data, self.batch_size, self.order, self.device = data, batch_size, order, device
+        super().__init__(data, batches=batches, device=device)
         fits = _fits_on(device, data.images)
         self.images = data.images.to(device) if fits else data.images
         self.labels = data.labels.to(device) if isinstance(data, ImageSet) else None
 
-    @property
-    def epoch(self) -> int:
-        return self.order.epoch
-
-    @epoch.setter
-    def epoch(self, epoch: int) -> None:
-        self.order.epoch = epoch
-
-    def __len__(self) -> int:
-        return -(-len(self.data) // self.batch_size)
-
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor | list[Target]]]:
-        for indices in self.order.next_epoch().split(self.batch_size):
+        for indices in self.batches.next_epoch():
             pixels = self.images[indices.to(self.images.device)]
             images = _to_float(pixels.to(self.device))  # (N, C, H, W)
             if self.labels is not None:
@@ -87,10 +133,10 @@ class MemoryLoader:
         where += str(self.images.device)
         if self.images.device.type != self.device.type:
             where += f" (too large for {self.device}, which gets one batch at a time)"
-        return f"{where}; {_batches(self)}"
+        return f"{where}; {self.batches}"
 
 
-class FileLoader:
+class FileLoader(_BatchLoader):
     """Batches of a set that is read from files by worker processes; otherwise a MemoryLoader.
 
     A file that turns out to be unreadable is left out of its batch, with one warning, and listed
@@ -98,32 +144,20 @@ class FileLoader:
     """
 
     def __init__(
-        self, data: FileSet, *, batch_size: int, order: Order, device: torch.device, workers: int
+        self, data: FileSet, *, batches: Batches, device: torch.device, workers: int
     ) -> None:
-        self.data, self.batch_size, self.order, self.device = data, batch_size, order, device
+        super().__init__(data, batches=batches, device=device)
         self.workers = workers
         self.unreadable: dict[str, str] = {}
         self._loader = DataLoader(
             FileExamples(data),
-            batch_size=batch_size,
-            sampler=order,
+            batch_sampler=batches,
             num_workers=workers,
             collate_fn=collate_examples,
             pin_memory=device.type == "cuda",
             persistent_workers=workers > 0,
-            generator=torch.Generator().manual_seed(order.seed),  # leaves the global one alone
+            generator=torch.Generator().manual_seed(batches.seed),  # leaves the global one alone
         )
-
-    @property
-    def epoch(self) -> int:
-        return self.order.epoch
-
-    @epoch.setter
-    def epoch(self, epoch: int) -> None:
-        self.order.epoch = epoch
-
-    def __len__(self) -> int:
-        return len(self._loader)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         for images, labels, unreadable in self._loader:
@@ -142,7 +176,7 @@ class FileLoader:
         how = f"{self.workers} worker processes" if self.workers else "the main process"
         return (
             f"from files: {len(self.data):,} images read by {how}, because they come as a FileSet "
-            f"({self.data.size_gib():.2f} GiB in memory); {_batches(self)}"
+            f"({self.data.size_gib():.2f} GiB in memory); {self.batches}"
         )
 
 
@@ -173,7 +207,7 @@ def collate_examples(
 
 
 def make_loader(
-    image_set: ImageSet | SceneSet | FileSet,
+    image_set: AnySet,
     *,
     batch_size: int = 128,
     shuffle: bool = False,
@@ -198,7 +232,7 @@ def make_loader(
     Raises:
         TypeError, ValueError: if there is nothing to load, or an option makes no sense.
     """
-    if not isinstance(image_set, ImageSet | SceneSet | FileSet):
+    if not isinstance(image_set, AnySet):
         raise TypeError(
             f"make_loader needs an ImageSet, SceneSet or FileSet; got {type(image_set).__name__}. "
             "Wrap tensors as datasets.ImageSet(images, labels, classes)."
@@ -215,13 +249,16 @@ def make_loader(
             f"batch_size must be at least 1 and workers at least 0; got {batch_size} and {workers}."
         )
     device = runtime.pick_device() if device is None else torch.device(device)
-    order = Order(len(image_set), shuffle=shuffle, seed=seed)
+    if min(batch_size, len(image_set)) < processes.count():
+        raise ValueError(
+            f"batch_size and the set must hold a picture for each of {processes.count()} processes;"
+            f" got {batch_size} and {len(image_set)}. Start fewer, or use larger batches."
+        )
+    batches = Batches(len(image_set), batch_size=batch_size, shuffle=shuffle, seed=seed)
     if isinstance(image_set, FileSet):
         workers = min(8, os.cpu_count() or 1) if workers is None else workers
-        return FileLoader(
-            image_set, batch_size=batch_size, order=order, device=device, workers=workers
-        )
-    return MemoryLoader(image_set, batch_size=batch_size, order=order, device=device)
+        return FileLoader(image_set, batches=batches, device=device, workers=workers)
+    return MemoryLoader(image_set, batches=batches, device=device)
 
 
 def _to_float(images: Tensor) -> Tensor:
@@ -232,8 +269,3 @@ def _fits_on(device: torch.device, images: Tensor) -> bool:
     if device.type == images.device.type:
         return True
     return images.nbytes / 2**30 <= _DEVICE_SHARE * runtime.available_memory_gib(device)
-
-
-def _batches(loader: MemoryLoader | FileLoader) -> str:
-    order = f"shuffled by seed {loader.order.seed}" if loader.order.shuffle else "in order"
-    return f"{len(loader)} batches of {loader.batch_size}, {order}"

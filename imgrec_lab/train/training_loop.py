@@ -1,27 +1,29 @@
-"""The training loop: one epoch, an evaluation, and ``fit``, which repeats the two.
+"""The training loop: one epoch, an evaluation, and ``fit``, which repeats the two."""
 
-A loader is any sized iterable of ``(images, labels)`` batches; ``datasets.make_loader`` gives one.
-"""
-
-import copy
 import math
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import LambdaLR, LRScheduler
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.swa_utils import AveragedModel
 from tqdm.auto import tqdm
 
-from imgrec_lab import runtime
+from imgrec_lab import processes, runtime
 from imgrec_lab.history import History, Score
+from imgrec_lab.train import learning_rates, training_errors
+from imgrec_lab.train.checkpoints import Run
 
-LossFn = Callable[[Tensor, Tensor], Tensor]
-Augment = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+LossFn = Callable[[Any, Any], Tensor]
+ScoreFn = Callable[[Any, Any], Tensor]
+Augment = Callable[[Tensor, Any], tuple[Tensor, Any]]
+Schedule = Callable[..., LRScheduler]
 
 
 class Loader(Protocol):
@@ -29,91 +31,84 @@ class Loader(Protocol):
 
     def __len__(self) -> int: ...
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]: ...
+    def __iter__(self) -> Iterator[tuple[Tensor, Any]]: ...
 
 
-def default_optimizer(model: nn.Module, *, lr: float) -> torch.optim.AdamW:
-    """AdamW that decays matrices and kernels (0.05) and leaves biases and norms alone."""
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.dim() > 1], "weight_decay": 0.05},
-        {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=lr)
-
-
-def one_cycle(optimizer: torch.optim.Optimizer, *, steps: int) -> LambdaLR:
-    """Each group's rate climbs to the value it has now, then falls to zero along a cosine.
-
-    Args:
-        optimizer: its rates become the highest ones, reached after a quarter of ``steps``.
-        steps: batches in the whole run, at least 1.
-
-    Source: Smith and Topin 2018, https://arxiv.org/abs/1708.07120.
-    """
-    warmup = max(1, steps // 4)
-
-    def share(step: int) -> float:
-        if step < warmup:
-            return (step + 1) / warmup
-        return 0.5 + 0.5 * math.cos(math.pi * (step + 1 - warmup) / (steps + 1 - warmup))
-
-    return LambdaLR(optimizer, share)
+def right_answers(logits: Tensor, labels: Tensor) -> Tensor:
+    """How many of a batch are named rightly: logits (N, K), labels (N,) or soft ones (N, K)."""
+    labels = labels.argmax(dim=1) if labels.dim() == 2 else labels
+    return (logits.argmax(dim=1) == labels).sum()
 
 
 def train_one_epoch(
     model: nn.Module,
     loader: Loader,
-    optimizer: torch.optim.Optimizer,
+    optimizer: Optimizer,
     schedule: LRScheduler | None = None,
     scaler: torch.amp.GradScaler | None = None,
     *,
     loss_fn: LossFn = F.cross_entropy,
+    score_fn: ScoreFn | None = right_answers,
     augment: Augment | None = None,
+    accumulate: int = 1,
+    average: AveragedModel | None = None,
 ) -> Score:
     """One pass over ``loader``, a step of ``optimizer`` and ``schedule`` after each batch.
 
-    The arguments are those of ``fit``; ``scaler`` is ``runtime.gradient_scaler(device)``.
+    The arguments are those of ``fit``; ``scaler`` is ``runtime.gradient_scaler(device)``, and
+    ``average`` is ``learning_rates.average_of_steps(...)``.
     """
     device = next(model.parameters()).device
     precision = runtime.pick_precision(device)
     scaler = scaler or runtime.gradient_scaler(device)
     sums = torch.zeros(3, device=device)  # loss, right answers, pictures: read once, at the end
     model.train()
-    for step, (images, labels) in enumerate(loader):
-        images, labels = _to(device, images, labels)
+    optimizer.zero_grad()
+    for step, (images, targets) in enumerate(loader, 1):
+        images, targets = _to(device, images), _to(device, targets)
         if augment:
-            images, labels = augment(images, labels)
+            images, targets = augment(images, targets)
         with precision.autocast(device):
-            logits = model(images)
-        if step == 0:
-            _check_labels(labels, logits)
-        loss = loss_fn(logits.float(), labels)
-        optimizer.zero_grad()
-        scaler.scale(loss).backward()
-        scaler.step(optimizer)
-        scaler.update()
-        if schedule:
-            schedule.step()
-        sums += _sums(logits, labels, loss)
-    return _score(sums)
+            outputs = model(images)
+        if step == 1:
+            training_errors.check_batch(outputs, targets)
+        loss = loss_fn(_in_full(outputs), targets)
+        mine = processes.weight(len(images), device=device)  # 1 where one process trains
+        scaler.scale(loss * mine / accumulate).backward()
+        if step % accumulate == 0 or step == len(loader):
+            scaler.step(optimizer)
+            scaler.update()
+            optimizer.zero_grad()
+            if schedule:
+                schedule.step()
+            if average:
+                average.update_parameters(model)
+        sums += _sums(outputs, targets, loss, score_fn, len(images))
+    return _score(sums, score_fn)
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, loader: Loader, *, loss_fn: LossFn = F.cross_entropy) -> Score:
+def evaluate(
+    model: nn.Module,
+    loader: Loader,
+    *,
+    loss_fn: LossFn = F.cross_entropy,
+    score_fn: ScoreFn | None = right_answers,
+) -> Score:
     """Loss and accuracy of ``model`` over ``loader``, with nothing learned."""
     device = next(model.parameters()).device
     precision = runtime.pick_precision(device)
     sums = torch.zeros(3, device=device)
     model.eval()
-    for step, (images, labels) in enumerate(loader):
-        images, labels = _to(device, images, labels)
+    for step, (images, targets) in enumerate(loader):
+        images, targets = _to(device, images), _to(device, targets)
         with precision.autocast(device):
-            logits = model(images)
+            outputs = model(images)
         if step == 0:
-            _check_labels(labels, logits)
-        sums += _sums(logits, labels, loss_fn(logits.float(), labels))
-    return _score(sums)
+            training_errors.check_batch(outputs, targets)
+        loss = loss_fn(_in_full(outputs), targets)
+        sums += _sums(outputs, targets, loss, score_fn, len(images))
+    return _score(sums, score_fn)
 
 
 @torch.no_grad()
@@ -123,10 +118,9 @@ def predict(model: nn.Module, loader: Loader) -> Tensor:
     precision = runtime.pick_precision(device)
     model.eval()
     probs = []
-    for images, labels in loader:
-        images, _ = _to(device, images, labels)
+    for images, _ in loader:
         with precision.autocast(device):
-            logits = model(images)
+            logits = model(_to(device, images))
         probs.append(logits.float().softmax(dim=1))
     return torch.cat(probs).cpu()
 
@@ -138,125 +132,109 @@ def fit(
     *,
     epochs: int,
     lr: float = 3e-3,
-    optimizer: torch.optim.Optimizer | None = None,
+    optimizer: Optimizer | None = None,
+    schedule: Schedule = learning_rates.one_cycle,
     loss_fn: LossFn = F.cross_entropy,
+    score_fn: ScoreFn | None = right_answers,
     augment: Augment | None = None,
-    on_epoch: Callable[[History], None] | None = None,
+    accumulate: int = 1,
+    ema_decay: float | None = None,
+    checkpoint: str | Path | None = None,
+    on_epoch: Callable[[History], Any] | None = None,
 ) -> History:
     """Train ``model`` in place and leave it with the best weights that validation saw.
 
     Args:
-        model: maps images float32 (N, C, H, W) in [0, 1] to logits (N, K).
-        train_loader, val_loader: sized iterables of (images, labels) batches.
+        model: maps images float32 (N, C, H, W) in [0, 1] to logits (N, K) or other outputs.
+        train_loader, val_loader: sized iterables of (images, targets) batches.
         epochs: passes over ``train_loader``, at least 1.
         lr: the highest rate, for the default optimizer.
         optimizer: default AdamW (``default_optimizer``); one of your own brings its own rates.
-        loss_fn: (logits, labels) to a scalar, a mean over the batch.
-        augment: (images, labels) to the same, on the device, for training batches only.
-        on_epoch: called with the history so far after every epoch.
+        schedule: ``one_cycle``, ``cosine``, ``constant``, or a function like them.
+        loss_fn: (outputs, targets) to a scalar, a mean over the batch.
+        score_fn: (outputs, targets) to how many are right, a sum; None counts nothing.
+        augment: (images, targets) to the same, on the device, for training batches only.
+        accumulate: batches whose gradients are averaged for one step of the optimizer.
+        ema_decay: if given, a moving average of the weights is judged and kept.
+        checkpoint: a file, written after every epoch; if it is there, its run goes on.
+        on_epoch: called with the history after every epoch; a true answer ends the run.
 
     Raises:
-        TypeError: for a loader without a length, such as a generator.
-        ValueError: for an empty loader, or weights, labels or a rate that cannot work.
-        FloatingPointError: when the loss stops being a number; the best weights are kept.
+        TypeError, ValueError: for ingredients that cannot work.
+        FloatingPointError, MemoryError: with advice; the best weights are kept.
     """
-    _check_start(model, train_loader, epochs=epochs, lr=lr)
+    training_errors.check_start(model, train_loader, optimizer, epochs=epochs, lr=lr)
     device = runtime.pick_device()
     model.to(device, memory_format=torch.channels_last)
-    optimizer = optimizer or default_optimizer(model, lr=lr)
-    schedule = one_cycle(optimizer, steps=epochs * len(train_loader))
+    optimizer = optimizer or learning_rates.default_optimizer(model, lr=lr)
+    schedule = schedule(optimizer, steps=epochs * math.ceil(len(train_loader) / accumulate))
     scaler = runtime.gradient_scaler(device)
-    history, best_weights = History(), copy.deepcopy(model.state_dict())
+    average = learning_rates.average_of_steps(model, decay=ema_decay) if ema_decay else None
+    run = Run(model, train_loader, epochs, optimizer, schedule, scaler, average)
+    run.begin(checkpoint)
+    replica = processes.joined(model)
     try:
-        for epoch in range(1, epochs + 1):
-            start = time.perf_counter()
-            batches = _with_bar(train_loader, f"epoch {epoch}/{epochs}")
-            trained = train_one_epoch(
-                model, batches, optimizer, schedule, scaler, loss_fn=loss_fn, augment=augment
-            )
-            seconds = time.perf_counter() - start
-            tested = evaluate(model, val_loader, loss_fn=loss_fn) if val_loader else None
-            history = history.add(trained, tested, seconds=seconds)
-            _check_finite(history, lr=lr)
-            if history.best is history.epochs[-1]:
-                best_weights = copy.deepcopy(model.state_dict())
-            if on_epoch:
-                on_epoch(history)
+        with training_errors.explained(model, train_loader, loss_fn):
+            for epoch in run.epochs_left():
+                start, batches = time.perf_counter(), _with_bar(train_loader, epoch, epochs)
+                trained = train_one_epoch(
+                    replica, batches, optimizer, schedule, scaler, loss_fn=loss_fn,
+                    score_fn=score_fn, augment=augment, accumulate=accumulate, average=average,
+                )  # fmt: skip
+                seconds, tested = time.perf_counter() - start, None
+                if val_loader:
+                    tested = evaluate(run.judged, val_loader, loss_fn=loss_fn, score_fn=score_fn)
+                run.add(trained, tested, seconds=seconds)
+                if on_epoch and on_epoch(run.history):
+                    run.end("stopped early")
+                    break
     except KeyboardInterrupt:
-        history = replace(history, ended="interrupted")
-        if not history.epochs:  # even an unfinished first epoch has taught it something
-            best_weights = copy.deepcopy(model.state_dict())
+        run.end("interrupted")
     finally:
-        model.load_state_dict(best_weights)
-    return history
+        model.load_state_dict(run.best_weights)
+    return run.history
 
 
-def _with_bar(loader: Loader, name: str) -> Loader:
+def _with_bar(loader: Loader, epoch: int, epochs: int) -> Loader:
     # tqdm's notebook bar does not read its own TQDM_DISABLE, which stored notebooks are run with.
-    return tqdm(loader, desc=name, leave=False, disable="TQDM_DISABLE" in os.environ)
+    hidden = "TQDM_DISABLE" in os.environ or processes.rank() > 0
+    return tqdm(loader, desc=f"epoch {epoch}/{epochs}", leave=False, disable=hidden)
 
 
-def _to(device: torch.device, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    # channels-last lets convolutions read neighbouring pixels in one go, on CPUs and GPUs alike.
-    images = images.to(device, memory_format=torch.channels_last, non_blocking=True)
-    return images, labels.to(device, non_blocking=True)
+def _to(device: torch.device, value: Any) -> Any:
+    """A tensor, or all tensors in lists and dicts, on ``device``; pictures in channels-last."""
+    if isinstance(value, Tensor):
+        # Convolutions then read neighbouring pixels in one go, on CPUs and GPUs alike.
+        layout = torch.channels_last if value.dim() == 4 else torch.preserve_format
+        return value.to(device, memory_format=layout, non_blocking=True)
+    if isinstance(value, dict):
+        return {key: _to(device, part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_to(device, part) for part in value]
+    raise TypeError(
+        f"batches must be made of tensors; got {type(value).__name__}. Try torch.as_tensor(...)."
+    )
 
 
-def _sums(logits: Tensor, labels: Tensor, loss: Tensor) -> Tensor:
+def _in_full(outputs: Any) -> Any:
+    """Half-precision outputs as float32, in which losses are computed."""
+    if isinstance(outputs, Tensor):
+        return outputs.float() if outputs.is_floating_point() else outputs
+    if isinstance(outputs, dict):
+        return {key: _in_full(part) for key, part in outputs.items()}
+    return [_in_full(part) for part in outputs]
+
+
+def _sums(
+    outputs: Any, targets: Any, loss: Tensor, score_fn: ScoreFn | None, pictures: int
+) -> Tensor:
     """Loss, right answers and pictures of one batch (3,), without waiting for the device."""
-    right = (logits.argmax(dim=1) == labels).sum()
-    return torch.stack([loss.detach() * len(labels), right, torch.full_like(right, len(labels))])
+    right = score_fn(outputs, targets) if score_fn else torch.zeros_like(loss)
+    return torch.stack([loss.detach() * pictures, right, torch.full_like(right, pictures)])
 
 
-def _score(sums: Tensor) -> Score:
-    loss, right, count = sums.tolist()
-    return Score(loss / count, right / count, int(count)) if count else Score(math.nan, math.nan, 0)
-
-
-def _check_start(model: nn.Module, loader: Loader, *, epochs: int, lr: float) -> None:
-    if epochs < 1:
-        raise ValueError(f"epochs must be at least 1; got {epochs}.")
-    if not 0 <= lr < math.inf:
-        raise ValueError(f"lr must be a finite number, 0 or more; got {lr}. Try 3e-3.")
-    if not hasattr(loader, "__len__"):
-        raise TypeError(
-            "train_loader must have a length and start anew each epoch; got "
-            f"{type(loader).__name__}. Try list(...), or datasets.make_loader."
-        )
-    if len(loader) == 0:
-        raise ValueError("train_loader must hold at least one batch; got none. Is the set empty?")
-    for name, weight in model.named_parameters():
-        if not weight.isfinite().all():
-            raise ValueError(
-                f"every weight must be a finite number; got NaN or infinity in {name!r}. "
-                "Build the model anew, or load the last good checkpoint."
-            )
-
-
-def _check_labels(labels: Tensor, logits: Tensor) -> None:
-    num_classes = logits.shape[1]
-    if len(labels) == 0:
-        raise ValueError(
-            "each batch must hold at least one picture; got an empty one. Leave it out."
-        )
-    low, high = labels.min().item(), labels.max().item()
-    if low < 0 or high >= num_classes:
-        raise ValueError(
-            f"labels must lie in 0..{num_classes - 1}, as the model has {num_classes} outputs; got "
-            f"{low}..{high}. Build the model with num_classes={high + 1}, or correct the labels."
-        )
-
-
-def _check_finite(history: History, *, lr: float) -> None:
-    last = history.epochs[-1]
-    if last.images_per_s == 0:
-        raise ValueError(
-            f"train_loader must yield pictures in every epoch; epoch {last.epoch} got none. Can "
-            "its files be read, and does it start anew each time?"
-        )
-    if not math.isfinite(last.train_loss):
-        raise FloatingPointError(
-            f"the training loss must stay a finite number; it became {last.train_loss} in epoch "
-            f"{last.epoch}. Most often the rate is too high: try lr={lr / 10:g}. If that does not "
-            "help, look for NaN in the images. The model holds its best weights so far."
-        )
+def _score(sums: Tensor, score_fn: ScoreFn | None) -> Score:
+    loss, right, count = processes.total(sums).tolist()
+    if not count:
+        return Score(math.nan, math.nan, 0)
+    return Score(loss / count, right / count if score_fn else None, int(count))
