@@ -48,6 +48,27 @@ def shift(max_px: int) -> Augment:
     return shift_batch
 
 
+def lighting(strength: float) -> Augment:
+    """An augmentation that changes brightness and contrast, each picture by its own draw.
+
+    Args:
+        strength: each factor is drawn evenly from 1 - strength to 1 + strength; 0 to 1.
+
+    Raises:
+        ValueError: if ``strength`` is outside that range.
+    """
+    if not 0 <= strength <= 1:
+        raise ValueError(f"strength must lie in 0 to 1; got {strength}. Try 0.3.")
+
+    def light_batch(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        draws = torch.rand(2, len(images), 1, 1, 1, device=images.device)
+        brightness, contrast = 1 + strength * (2 * draws - 1)  # (N, 1, 1, 1) each
+        grey = images.mean(dim=(1, 2, 3), keepdim=True)
+        return (brightness * (grey + contrast * (images - grey))).clamp(0, 1), labels
+
+    return light_batch
+
+
 def chain(*augments: Augment) -> Augment:
     """The given augmentations one after the other, as one; none at all changes nothing."""
 

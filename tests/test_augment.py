@@ -30,6 +30,22 @@ def test_shift_moves_every_picture_alike_and_by_no_more_than_it_may():
     assert places == {(row, column) for row in range(2, 7) for column in range(2, 7)}
 
 
+def test_lighting_scales_each_picture_within_its_strength():
+    torch.manual_seed(0)
+    flat = torch.full((64, 3, 4, 4), 0.5)
+    out, labels = augment.lighting(0.3)(flat, LABELS)
+    values = out.flatten(1)
+    assert (values.amax(1) - values.amin(1)).max() < 1e-6  # no contrast to change
+    assert 0.35 - 1e-6 <= values.min() < 0.37 and 0.63 < values.max() <= 0.65 + 1e-6
+    assert values[:, 0].unique().numel() > 60 and labels is LABELS
+    pictures = torch.rand(8, 3, 5, 5)
+    assert torch.allclose(augment.lighting(0)(pictures, LABELS[:8])[0], pictures)
+    strong = augment.lighting(1.0)(pictures, LABELS[:8])[0]
+    assert strong.min() >= 0 and strong.max() <= 1
+    with pytest.raises(ValueError, match="strength must lie in 0 to 1; got 1.5. Try 0.3"):
+        augment.lighting(1.5)
+
+
 def test_no_shift_and_an_empty_chain_change_nothing():
     images = torch.rand(2, 3, 5, 5)
     assert torch.equal(augment.shift(0)(images, LABELS[:2])[0], images)

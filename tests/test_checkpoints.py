@@ -51,7 +51,7 @@ def test_interrupted_and_resumed_is_as_if_unbroken(tmp_path):
         if len(history.epochs) == 2:
             raise KeyboardInterrupt
 
-    path = tmp_path / "run.pt"
+    path = tmp_path / "a new folder" / "run.pt"
     _, broken = run(path, on_epoch=interrupt)
     assert broken.ended == "interrupted" and len(broken.epochs) == 2
     torch.manual_seed(99)  # what happens between the two must not matter
@@ -120,8 +120,10 @@ def test_a_checkpoint_of_another_model_data_or_plan_is_refused(tmp_path):
         run(path, epochs=2, model=models.TinyCNN(2, width=4))
     with pytest.raises(ValueError, match=r"its data: 192 pictures .* here: 192 pictures"):
         run(path, epochs=2, data=colours(seed=5))
-    with pytest.raises(ValueError, match=r"its plan: 2 epochs, AdamW .* here: 3 epochs"):
+    with pytest.raises(ValueError, match=r"its plan: 2 epochs, 12 steps, AdamW .* here: 3 epochs"):
         run(path, epochs=3)
+    with pytest.raises(ValueError, match=r"2 epochs, 12 steps.* here: 2 epochs, 6 steps"):
+        run(path, epochs=2, accumulate=2)
     with pytest.raises(ValueError, match=r"at a rate of 0.003 .* at a rate of 0.01"):
         run(path, epochs=2, lr=0.01)
     assert path.read_bytes() == before

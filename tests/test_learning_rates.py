@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from imgrec_lab import models, train
+from imgrec_lab import datasets, models, train
 from imgrec_lab.train import learning_rates
 
 
@@ -80,6 +80,15 @@ def test_the_range_test_finds_a_rate_that_trains_and_changes_nothing():
         train.lr_range_test(model, loader, steps=3)
     with pytest.raises(ValueError, match="at least one batch; got none"):
         train.lr_range_test(model, [])
+
+
+def test_the_range_test_leaves_the_loader_where_it_was():
+    images = torch.randint(0, 256, (40, 3, 16, 16), dtype=torch.uint8)
+    data = datasets.ImageSet(images, torch.arange(40) % 2, ("a", "b"))
+    loader = datasets.make_loader(data, batch_size=8, shuffle=True, device="cpu")
+    loader.epoch = 3
+    train.lr_range_test(models.TinyCNN(2), loader, steps=12)
+    assert loader.epoch == 3
 
 
 def test_early_stopping_counts_epochs_without_a_better_one():

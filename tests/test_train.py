@@ -386,6 +386,8 @@ def test_a_model_or_an_optimizer_that_cannot_learn():
     other = train.default_optimizer(models.TinyCNN(2), lr=0.1)
     with pytest.raises(ValueError, match="must hold weights of this model"):
         train.fit(models.TinyCNN(2), two_colours(64), epochs=1, optimizer=other)
+    with pytest.raises(ValueError, match="accumulate must be at least 1; got 0"):
+        train.fit(models.TinyCNN(2), two_colours(64), epochs=1, accumulate=0)
     with pytest.raises(TypeError, match="epochs must be a whole number; got 1.5"):
         train.fit(models.TinyCNN(2), two_colours(64), epochs=1.5)
 

@@ -45,6 +45,7 @@ class Recipe:
     lr: float = 3e-3
     flip: bool = False
     shift_px: int = 2
+    lighting: float = 0.0
     label_smoothing: float = 0.0
     accumulate: int = 1
     ema_decay: float | None = None
@@ -65,6 +66,10 @@ class Recipe:
                 f"shift must be 0 to {min(self.image_size) - 1} pixels for this image_size; got "
                 f"{self.shift_px}. Try an eighth of the side."
             )
+        if not 0 <= self.lighting <= 1:
+            raise ValueError(f"lighting must lie in 0 to 1; got {self.lighting:g}. Try 0.3.")
+        if not (isinstance(self.accumulate, int) and self.accumulate >= 1):
+            raise ValueError(f"accumulate must be at least 1 batch; got {self.accumulate}.")
         if not 0 <= self.label_smoothing < 1:
             raise ValueError(
                 "label_smoothing must be at least 0 and below 1; got "
@@ -196,6 +201,8 @@ def _writable(out: Path) -> Path:
 
 def _augmentation(recipe: Recipe) -> train.Augment:
     steps = [augment.flip] if recipe.flip else []
+    if recipe.lighting:
+        steps.append(augment.lighting(recipe.lighting))
     return augment.chain(*steps, augment.shift(recipe.shift_px))
 
 

@@ -28,7 +28,7 @@ class Run:
     Attributes:
         model: as it is trained.
         loader: of the training pictures; its ``epoch``, where it has one, is part of the run.
-        epochs: how many are planned; schedules depend on it.
+        epochs, steps: how many are planned in all; schedules depend on them.
         average: the moving average of the weights, where one is kept.
         history: the epochs so far.
         best_weights: of the model, or of its average, after the epoch that did best.
@@ -38,6 +38,7 @@ class Run:
     model: nn.Module
     loader: Any
     epochs: int
+    steps: int
     optimizer: Optimizer
     schedule: LRScheduler | None
     scaler: torch.amp.GradScaler
@@ -57,6 +58,8 @@ class Run:
         self._keep()
         if self.path and self.path.exists():
             self.resume(self.path)
+        elif self.path:  # better now than after an hour
+            self.path.parent.mkdir(parents=True, exist_ok=True)
 
     def epochs_left(self) -> Iterator[int]:
         """The numbers of the epochs still to do."""
@@ -147,8 +150,8 @@ class Run:
         return {
             "model": f"{type(self.model).__name__}, {weights:,} weights ({_short_hash(tensors)})",
             "data": str(data),
-            "plan": f"{self.epochs} epochs, {type(self.optimizer).__name__} at a rate of "
-            f"{' and '.join(rates)}" + (", averaged" if self.average else ""),
+            "plan": f"{self.epochs} epochs, {self.steps} steps, {type(self.optimizer).__name__} "
+            f"at a rate of {' and '.join(rates)}" + (", averaged" if self.average else ""),
         }
 
 

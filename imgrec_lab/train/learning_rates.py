@@ -131,8 +131,8 @@ def lr_range_test(
 ) -> RangeTest:
     """Train a copy of ``model`` while the rate grows step by step, and watch the loss.
 
-    Ends early once the smoothed loss is four times its lowest value. The model itself stays as it
-    is.
+    Ends early once the smoothed loss is four times its lowest value. The model and the loader's
+    ``epoch`` stay as they are.
 
     Args:
         model: maps images (N, C, H, W) to what ``loss_fn`` takes.
@@ -153,7 +153,7 @@ def lr_range_test(
         )
     if len(loader) == 0:
         raise ValueError("loader must hold at least one batch; got none. Is the set empty?")
-    device = runtime.pick_device()
+    device, epoch = runtime.pick_device(), getattr(loader, "epoch", None)
     model = copy.deepcopy(model).to(device, memory_format=torch.channels_last).train()
     lrs = [lowest * (highest / lowest) ** (k / (steps - 1)) for k in range(steps)]
     optimizer, losses, mean = default_optimizer(model, lr=lowest), [], 0.0
@@ -170,4 +170,6 @@ def lr_range_test(
         if losses and not smoothed < 4 * min(losses):
             break
         losses.append(smoothed)
+    if epoch is not None:
+        loader.epoch = epoch
     return RangeTest(tuple(lrs[: len(losses)]), tuple(losses))

@@ -15,13 +15,20 @@ _HIGHEST_RATE = 100.0  # nothing learns above it; a 1e6 is a slip of the pen
 
 
 def check_start(
-    model: nn.Module, loader: Any, optimizer: Optimizer | None, *, epochs: int, lr: float
+    model: nn.Module,
+    loader: Any,
+    optimizer: Optimizer | None,
+    *,
+    epochs: int,
+    accumulate: int,
+    lr: float,
 ) -> None:
     """Everything that can be known to fail before the first step."""
-    if not isinstance(epochs, int):
-        raise TypeError(f"epochs must be a whole number; got {epochs!r}.")
-    if epochs < 1:
-        raise ValueError(f"epochs must be at least 1; got {epochs}.")
+    for name, number in (("epochs", epochs), ("accumulate", accumulate)):
+        if not isinstance(number, int):
+            raise TypeError(f"{name} must be a whole number; got {number!r}.")
+        if number < 1:
+            raise ValueError(f"{name} must be at least 1; got {number}.")
     rates = [group["lr"] for group in optimizer.param_groups] if optimizer else [lr]
     for rate in rates:
         if not 0 < rate <= _HIGHEST_RATE:

@@ -163,14 +163,17 @@ def fit(
         TypeError, ValueError: for ingredients that cannot work.
         FloatingPointError, MemoryError: with advice; the best weights are kept.
     """
-    training_errors.check_start(model, train_loader, optimizer, epochs=epochs, lr=lr)
+    training_errors.check_start(
+        model, train_loader, optimizer, epochs=epochs, accumulate=accumulate, lr=lr
+    )
     device = runtime.pick_device()
     model.to(device, memory_format=torch.channels_last)
     optimizer = optimizer or learning_rates.default_optimizer(model, lr=lr)
-    schedule = schedule(optimizer, steps=epochs * math.ceil(len(train_loader) / accumulate))
+    steps = epochs * math.ceil(len(train_loader) / accumulate)
+    schedule = schedule(optimizer, steps=steps)
     scaler = runtime.gradient_scaler(device)
     average = learning_rates.average_of_steps(model, decay=ema_decay) if ema_decay else None
-    run = Run(model, train_loader, epochs, optimizer, schedule, scaler, average)
+    run = Run(model, train_loader, epochs, steps, optimizer, schedule, scaler, average)
     run.begin(checkpoint)
     replica = processes.joined(model)
     try:
