@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader, Dataset
 from imgrec_lab import datasets, models, runtime, train
 
 os.environ |= {"KERAS_BACKEND": "torch", "TQDM_DISABLE": "1"}
-PICTURES, BATCH, ROUNDS, LR = 2560, 128, 5, 3e-3
+PICTURES, BATCH, ROUNDS, LR = 2560, 128, 9, 3e-3
 
 
 class Examples(Dataset):
@@ -67,6 +67,8 @@ def bare_dataloader(model: nn.Module, data: datasets.ImageSet) -> None:
 
 
 def fastai(model: nn.Module, data: datasets.ImageSet) -> None:
+    import fastai.callback.progress  # adds no_bar to Learner
+    import fastai.callback.schedule  # adds fit_one_cycle
     from fastai.data.core import DataLoaders
     from fastai.learner import Learner
 
