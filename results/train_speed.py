@@ -67,8 +67,7 @@ def bare_dataloader(model: nn.Module, data: datasets.ImageSet) -> None:
 
 
 def fastai(model: nn.Module, data: datasets.ImageSet) -> None:
-    import fastai.callback.progress  # adds no_bar to Learner
-    import fastai.callback.schedule  # adds fit_one_cycle
+    from fastai.callback import progress, schedule  # noqa: F401  (they add methods to Learner)
     from fastai.data.core import DataLoaders
     from fastai.learner import Learner
 
