@@ -5,16 +5,15 @@ A loader is any sized iterable of ``(images, targets)`` batches; ``datasets.make
 """
 
 from imgrec_lab.train.learning_rates import (
-    RangeTest,
     average_of_steps,
     clip_gradients,
     constant,
     cosine,
     default_optimizer,
-    lr_range_test,
     one_cycle,
     stop_early,
 )
+from imgrec_lab.train.range_test import RangeTest, lr_range_test
 from imgrec_lab.train.training_loop import (
     Augment,
     Loader,

@@ -1,19 +1,13 @@
-"""Optimizers, schedules of the learning rate, and the test that finds a good one."""
+"""Optimizers, schedules of the learning rate, and what else decides about a step."""
 
-import copy
-import itertools
 import math
 from collections.abc import Callable
-from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-
-from imgrec_lab import runtime
 
 
 def default_optimizer(model: nn.Module, *, lr: float) -> torch.optim.AdamW:
@@ -106,70 +100,3 @@ def stop_early(*, patience: int) -> Callable:
     if patience < 1:
         raise ValueError(f"patience must be at least 1 epoch; got {patience}.")
     return lambda history: history.epochs[-1].epoch - history.best.epoch >= patience
-
-
-class RangeTest(NamedTuple):
-    """Rates that were tried in turn, lowest first, and the loss at each, smoothed."""
-
-    lrs: tuple[float, ...]
-    losses: tuple[float, ...]
-
-    @property
-    def suggestion(self) -> float:
-        """A third of the rate at which the smoothed loss was lowest: fast, with some distance."""
-        return self.lrs[self.losses.index(min(self.losses))] / 3
-
-
-def lr_range_test(
-    model: nn.Module,
-    loader,
-    *,
-    lowest: float = 1e-5,
-    highest: float = 1.0,
-    steps: int = 100,
-    loss_fn: Callable[[Tensor, Tensor], Tensor] = F.cross_entropy,
-) -> RangeTest:
-    """Train a copy of ``model`` while the rate grows step by step, and watch the loss.
-
-    Ends early once the smoothed loss is four times its lowest value. The model and the loader's
-    ``epoch`` stay as they are.
-
-    Args:
-        model: maps images (N, C, H, W) to what ``loss_fn`` takes.
-        loader: sized iterable of (images, targets) batches; begun again where it is too short.
-        lowest, highest: the first and the last rate, above 0; they grow by the same factor.
-        steps: how many rates, at least 10.
-        loss_fn: (outputs, targets) to a scalar.
-
-    Raises:
-        ValueError: if the rates or ``steps`` make no sense, or the loader is empty.
-
-    Source: Smith 2017, https://arxiv.org/abs/1506.01186.
-    """
-    if not 0 < lowest < highest < math.inf or steps < 10:
-        raise ValueError(
-            "lowest must be above 0 and below highest, and steps at least 10; got "
-            f"{lowest}, {highest} and {steps}. Try 1e-5, 1.0 and 100."
-        )
-    if len(loader) == 0:
-        raise ValueError("loader must hold at least one batch; got none. Is the set empty?")
-    device, epoch = runtime.pick_device(), getattr(loader, "epoch", None)
-    model = copy.deepcopy(model).to(device, memory_format=torch.channels_last).train()
-    lrs = [lowest * (highest / lowest) ** (k / (steps - 1)) for k in range(steps)]
-    optimizer, losses, mean = default_optimizer(model, lr=lowest), [], 0.0
-    epochs = itertools.chain.from_iterable(itertools.repeat(loader))
-    for step, (lr, (images, targets)) in enumerate(zip(lrs, epochs, strict=False), 1):
-        for group in optimizer.param_groups:
-            group["lr"] = lr
-        loss = loss_fn(model(images.to(device)).float(), targets.to(device))
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        mean = 0.9 * mean + 0.1 * loss.item()
-        smoothed = mean / (1 - 0.9**step)  # the mean starts from 0; this makes up for it
-        if losses and not smoothed < 4 * min(losses):
-            break
-        losses.append(smoothed)
-    if epoch is not None:
-        loader.epoch = epoch
-    return RangeTest(tuple(lrs[: len(losses)]), tuple(losses))
