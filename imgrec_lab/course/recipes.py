@@ -68,8 +68,6 @@ class Recipe:
             )
         if not 0 <= self.lighting <= 1:
             raise ValueError(f"lighting must lie in 0 to 1; got {self.lighting:g}. Try 0.3.")
-        if not (isinstance(self.accumulate, int) and self.accumulate >= 1):
-            raise ValueError(f"accumulate must be at least 1 batch; got {self.accumulate}.")
         if not 0 <= self.label_smoothing < 1:
             raise ValueError(
                 "label_smoothing must be at least 0 and below 1; got "
@@ -138,8 +136,7 @@ def _train_and_test(data: str | Path, out: Path, recipe: Recipe, resume: bool) -
         say(f"interrupted after {len(run.epochs)} whole epochs: keeping the best weights so far")
     if first:  # the weights are the hardest to make again
         save_classifier(model, sets.train.classes, recipe, out / "model.pt")
-    score = train.evaluate(model, test_loader)
-    counts = _confusion(model, test_loader, len(sets.test.classes))
+    score, counts = _test(model, test_loader, len(sets.test.classes))
     if first:
         for name in ("history.csv", "history.json"):
             run.save(out / name)
@@ -238,13 +235,19 @@ def load_classifier(path: str | Path) -> tuple[nn.Module, tuple[str, ...], Recip
     return model.eval(), tuple(saved["classes"]), recipe
 
 
-def _confusion(model: nn.Module, loader: train.Loader, num_classes: int) -> torch.Tensor:
-    """Confusion counts (K, K) over all processes."""
-    counts = torch.zeros(num_classes, num_classes, dtype=torch.int64)
-    for images, labels in loader:  # by batch, as an unreadable file leaves its label out too
-        predicted = train.predict(model, [(images, labels)]).argmax(dim=1)
-        counts += metrics.confusion_matrix(labels.cpu(), predicted, num_classes=num_classes)
-    return processes.total(counts.to(runtime.pick_device())).cpu()
+def _test(
+    model: nn.Module, loader: train.Loader, num_classes: int
+) -> tuple[history.Score, torch.Tensor]:
+    """The score and the confusion counts (K, K), over all processes, from one pass."""
+    counts = torch.zeros(num_classes, num_classes, dtype=torch.int64, device=runtime.pick_device())
+
+    def count(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        predicted = logits.argmax(dim=1)
+        counts.add_(metrics.confusion_matrix(labels, predicted, num_classes=num_classes))
+        return train.right_answers(logits, labels)
+
+    score = train.evaluate(model, loader, score_fn=count)
+    return score, processes.total(counts)
 
 
 def _write_confusion(counts: torch.Tensor, classes: tuple[str, ...], out: Path) -> None:
