@@ -14,6 +14,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+_PATIENCE = timedelta(minutes=10)  # with a process that does not answer
+
 
 def rank() -> int:
     """This process's number, 0 to ``count() - 1``; number 0 prints and writes."""
@@ -26,13 +28,10 @@ def count() -> int:
 
 
 @contextmanager
-def group(*, timeout_seconds: float = 600) -> Iterator[None]:
+def group() -> Iterator[None]:
     """Join the group that ``torchrun`` started this process in; a group of one without it.
 
     NCCL joins GPUs, one for each process; Gloo joins processes on CPUs.
-
-    Args:
-        timeout_seconds: how long to wait for a process that does not answer.
 
     Raises:
         ConnectionError: in the processes that remain when one of them has ended.
@@ -43,9 +42,7 @@ def group(*, timeout_seconds: float = 600) -> Iterator[None]:
     on_gpu = torch.cuda.is_available()
     if on_gpu:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    dist.init_process_group(
-        "nccl" if on_gpu else "gloo", timeout=timedelta(seconds=timeout_seconds)
-    )
+    dist.init_process_group("nccl" if on_gpu else "gloo", timeout=_PATIENCE)
     me = f"process {rank()} of {count()}"
     try:
         yield
