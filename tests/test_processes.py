@@ -8,7 +8,7 @@ import time
 
 import pytest
 import torch
-from PIL import Image
+from picture_folders import reddish_and_bluish
 
 from imgrec_lab import processes
 from imgrec_lab.datasets import loaders
@@ -124,16 +124,10 @@ def test_a_group_of_one_needs_no_launcher():
 
 
 def test_torchrun_runs_the_whole_command(tmp_path):
-    generator = torch.Generator().manual_seed(0)
-    for channel, name in ((0, "red"), (2, "blue")):
-        (tmp_path / "data" / name).mkdir(parents=True)
-        for index in range(30):
-            pixels = torch.randint(0, 156, (16, 16, 3), generator=generator, dtype=torch.uint8)
-            pixels[..., channel] += 100
-            Image.fromarray(pixels.numpy()).save(tmp_path / "data" / name / f"{index}.png")
+    data = reddish_and_bluish(tmp_path / "data", per_class=30)
     arguments = "--network tinycnn --image-size 16 --epochs 6 --batch-size 8 --shift 1"
     job = start(
-        [*TORCHRUN, "-m", "imgrec_lab.train", *arguments.split(), "--data", tmp_path / "data"]
+        [*TORCHRUN, "-m", "imgrec_lab.train", *arguments.split(), "--data", data]
         + ["--out", tmp_path / "out"]
     )
     assert job.returncode == 0, job.stderr

@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 import torch
+from picture_folders import reddish_and_bluish
 from PIL import Image
 
 from imgrec_lab import course, runtime, train
@@ -15,15 +16,7 @@ from imgrec_lab.course import recipes
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """Reddish and bluish noise as PNG files, 40 a class."""
-    root = tmp_path_factory.mktemp("colours")
-    generator = torch.Generator().manual_seed(0)
-    for channel, name in ((0, "red"), (2, "blue")):
-        (root / name).mkdir()
-        for index in range(40):
-            pixels = torch.randint(0, 156, (16, 16, 3), generator=generator, dtype=torch.uint8)
-            pixels[..., channel] += 100
-            Image.fromarray(pixels.numpy()).save(root / name / f"{index}.png")
-    return root
+    return reddish_and_bluish(tmp_path_factory.mktemp("colours"), per_class=40)
 
 
 @pytest.fixture(scope="module")
