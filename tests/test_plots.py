@@ -40,6 +40,13 @@ def history(*, val=True, epochs=3):
     return History(tuple(rows))
 
 
+RANGE_TEST = SimpleNamespace(lrs=(1e-3, 1e-2, 1e-1), losses=(2.0, 1.0, 3.0), suggestion=1e-2 / 3)
+
+
+def bowl(first, second):
+    return first**2 + second**2
+
+
 def texts(ax):
     return [text.get_text() for text in ax.texts]
 
@@ -63,6 +70,15 @@ CALLS = {
     "gradient_histogram": (1, lambda **ax: plots.gradient_histogram(
         random_images()[0], torch.rand(2, 2, 4), **ax)),
     "curves": (2, lambda **ax: plots.curves(history(), **ax)),
+    "curve_sheet": (3, lambda **ax: plots.curve_sheet(
+        {"one": history(), "two": history(val=False), "three": history()}, **ax)),
+    "rate_curve": (1, lambda **ax: plots.rate_curve(history(), **ax)),
+    "lines": (1, lambda **ax: plots.lines({"a": [3, 2, 1]}, title="runs", **ax)),
+    "range_test": (1, lambda **ax: plots.range_test(RANGE_TEST, **ax)),
+    "descent": (2, lambda **ax: plots.descent(
+        bowl, {"slow": torch.ones(2, 2), "fast": torch.eye(2)}, **ax)),
+    "time_split": (1, lambda **ax: plots.time_split(
+        {"mine": {"loading": 1.0, "training": 3.0}}, **ax)),
     "probabilities": (1, lambda **ax: plots.probabilities(torch.eye(3)[0], CLASSES, **ax)),
     "confusion_matrix": (1, lambda **ax: plots.confusion_matrix(COUNTS, CLASSES, **ax)),
     "class_accuracy": (1, lambda **ax: plots.class_accuracy(COUNTS, CLASSES, **ax)),

@@ -293,14 +293,25 @@ def test_live_curves_grow_with_the_history():
         live.on_epoch(History(tuple(rows)))
         pictures.append(png(parts))
     assert len(set(pictures)) == 3
-    assert parts.message.value == "Epoch 2 of 3: validation accuracy <b>0.500</b>"
+    assert parts.message.value == (
+        "Epoch 2 of 3 · validation accuracy <b>0.500</b> · best 0.500 in epoch 2"
+        " · about 1 s of training left"
+    )
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(40, "40 s"), (600, "10 min"), (7200, "2.0 h")])
+def test_live_curves_say_how_long_it_takes(seconds, words):
+    live = widgets.LiveCurves(2)
+    live.on_epoch(History((Epoch(1, 2.0, None, None, None, seconds, 9.0),)))
+    assert live.widget.parts.message.value == f"Epoch 1 of 2 · about {words} of training left"
 
 
 def test_live_curves_hang_in_fit():
     live = widgets.LiveCurves(2)
     loader = [(torch.rand(4, 3, 8, 8), torch.tensor([0, 1, 2, 0]))]
     train.fit(Brightest(), loader, epochs=2, on_epoch=live.on_epoch)
-    assert "Epoch 2 of 2: training accuracy" in live.widget.parts.message.value
+    message = live.widget.parts.message.value
+    assert "Epoch 2 of 2 · training accuracy" in message and message.endswith("done")
 
 
 def test_live_curves_need_an_epoch():

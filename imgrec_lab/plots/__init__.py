@@ -2,16 +2,15 @@
 
 Every function draws on the ``ax`` it is given, or on a new figure, and returns what it drew on;
 nothing is shown, because a notebook shows the figure at the end of its cell. Here are the figures
-of results; those of pictures and layers live in ``image_plots`` and are reached from here as well.
+of results; those of training live in ``training_plots``, those of pictures and layers in
+``image_plots``, and both are reached from here as well.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import torch
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from imgrec_lab import metrics
@@ -38,48 +37,23 @@ from imgrec_lab.plots.image_plots import (
     receptive_field,
     show_images,
 )
+from imgrec_lab.plots.training_plots import (
+    curve_sheet,
+    curves,
+    descent,
+    lines,
+    range_test,
+    rate_curve,
+    time_split,
+)
 
 __all__ = [
     "BLUE", "GREEN", "ORANGE", "PALETTE", "SKY", "VERMILLION",
-    "class_accuracy", "compare", "confusion_matrix", "curves", "feature_maps", "filters",
-    "gradient_histogram", "kernel_response", "pixel_values", "predictions", "probabilities",
-    "receptive_field", "show_images",
+    "class_accuracy", "compare", "confusion_matrix", "curve_sheet", "curves", "descent",
+    "feature_maps", "filters", "gradient_histogram", "kernel_response", "lines", "pixel_values",
+    "predictions", "probabilities", "range_test", "rate_curve", "receptive_field", "show_images",
+    "time_split",
 ]  # fmt: skip
-
-
-def curves(
-    history: Any, *, total_epochs: int | None = None, axes: Sequence[Axes] | None = None
-) -> np.ndarray:
-    """Loss and accuracy against epoch, for training and, where there is one, validation.
-
-    Args:
-        history: has ``epochs``, a sequence of rows with ``epoch, train_loss, val_loss,
-            train_accuracy, val_accuracy``; the validation values may be None.
-        total_epochs: fixes both axes while a run is still going, which may have no epoch yet.
-        axes: two axes to draw on.
-
-    Returns:
-        The two ``Axes``: loss, accuracy.
-
-    Raises:
-        ValueError: if there is no epoch.
-    """
-    rows = list(history.epochs)
-    if not rows and total_epochs is None:
-        raise ValueError("history must hold at least one epoch; got none. Train first.")
-    axes = figures.row_of_axes(axes, 3.1, widths=(1, 1))
-    units = {"loss": "cross-entropy (nats)", "accuracy": "fraction right"}
-    for ax, quantity in zip(axes, units, strict=True):
-        _curve(ax, rows, f"train_{quantity}", color=BLUE, marker="o", label="training")
-        _curve(ax, rows, f"val_{quantity}", color=ORANGE, marker="s", label="validation")
-        figures.frame(ax, quantity.capitalize(), "epoch", units[quantity], grid="both")
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        if rows:
-            figures.legend(ax, loc=_legend_corner(quantity, live=total_epochs is not None))
-        if total_epochs is not None:
-            ax.set_xlim(0.5, max(total_epochs, len(rows)) + 0.5)
-            ax.set_ylim(0, None if quantity == "loss" and rows else 1)
-    return axes
 
 
 def probabilities(
@@ -250,22 +224,6 @@ def compare(
         right.tick_params(length=0, labelcolor=INK)
         right.spines["right"].set_visible(False)
     return ax
-
-
-def _legend_corner(quantity: str, *, live: bool) -> str:
-    """Where the lines will not be: loss falls, from zero upwards while live; accuracy rises."""
-    if quantity == "accuracy":
-        return "lower right"
-    return "lower left" if live else "upper right"
-
-
-def _curve(ax: Axes, rows: list, field: str, *, color: str, marker: str, label: str) -> None:
-    points = [(row.epoch, getattr(row, field)) for row in rows]
-    points = [(epoch, value) for epoch, value in points if value is not None]
-    if points:
-        epochs, values = zip(*points, strict=True)
-        size = 4 if len(points) <= 40 else 0
-        ax.plot(epochs, values, color=color, marker=marker, ms=size, lw=1.8, label=label)
 
 
 def _mean_and_seeds(ax: Axes, place: int, scores: Sequence[float]) -> None:

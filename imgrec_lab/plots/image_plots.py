@@ -13,7 +13,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from imgrec_lab.plots import figures
+from imgrec_lab.plots import figures, picture_sheets
 from imgrec_lab.plots.figures import (
     BLUE,
     MUTED,
@@ -52,7 +52,7 @@ def show_images(
             raise ValueError(
                 f"{name} must have one entry for each of the {len(tiles)} images; got {len(given)}."
             )
-    return figures.sheet(
+    return picture_sheets.sheet(
         tiles, captions=titles, colors=title_colors, columns=columns, title=title, ax=ax
     )
 
@@ -180,7 +180,9 @@ def feature_maps(
     title = title or f"{channels} feature maps of {height} × {width}"
     names = [str(channel) for channel in range(channels)]
     tiles, muted = paint(maps, colors), [MUTED] * channels
-    ax = figures.sheet(tiles, captions=names, colors=muted, columns=columns, title=title, ax=ax)
+    ax = picture_sheets.sheet(
+        tiles, captions=names, colors=muted, columns=columns, title=title, ax=ax
+    )
     figures.color_bar(ax, colors, "activation")
     return ax
 
@@ -200,14 +202,14 @@ def filters(weights: Tensor, *, columns: int = 8, title: str = "", ax: Axes | No
     title = title or f"{outputs} filters of {inputs} × {height} × {width}"
     if inputs == 3:
         tiles = 0.5 + weights.transpose(0, 2, 3, 1) / (2 * max(np.abs(weights).max(), 1e-12))
-        return figures.sheet(tiles, columns=columns, title=title, ax=ax)
+        return picture_sheets.sheet(tiles, columns=columns, title=title, ax=ax)
     shown = weights[:16, :16] if inputs > 1 else weights
     if shown.size < weights.size:
         title += f", the first {shown.shape[0]} × {shown.shape[1]} of them"
     columns = shown.shape[1] if inputs > 1 else columns
     colors = color_scale(weights, signed=True)
     tiles = paint(shown.reshape(-1, height, width), colors)
-    ax = figures.sheet(tiles, columns=columns, title=title, ax=ax)
+    ax = picture_sheets.sheet(tiles, columns=columns, title=title, ax=ax)
     figures.color_bar(ax, colors, "weight")
     return ax
 

@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from imgrec_lab import explain, plots
-from imgrec_lab.history import History
 from imgrec_lab.plots import figures
+from imgrec_lab.widgets.widget_live import LiveCurves
 from imgrec_lab.widgets.widget_parts import Panel, fixed_row, picture_widget, png
 from imgrec_lab.widgets.widget_signs import sign_explorer
 from imgrec_lab.widgets.widget_upload import predict_picture, predict_upload
@@ -204,47 +204,3 @@ def _maps_figure(image: Tensor, name: str, layer: str, maps: Tensor) -> Figure:
 def _by(maps: Tensor) -> str:
     channels, height, width = maps.shape
     return f"{channels} maps of {height} × {width}"
-
-
-# -------------------------------------------------------------------------------------- live curves
-
-
-class LiveCurves:
-    """Loss and accuracy that grow while ``train.fit`` runs.
-
-    Show ``live.widget`` in one cell, then ``train.fit(..., on_epoch=live.on_epoch)`` in the next.
-    It draws in the thread that trains, as Colab needs; a redraw takes about 0.2 s.
-
-    Args:
-        epochs: how many the run will have, at least 1; fixes the axes.
-
-    Raises:
-        ValueError: if ``epochs`` is below 1.
-    """
-
-    def __init__(self, epochs: int):
-        if epochs < 1:
-            raise ValueError(f"epochs must be at least 1; got {epochs}.")
-        self.epochs = epochs
-        self._message, self._picture = HTML(), picture_widget()
-        self.widget = Panel(
-            [self._message, self._picture], message=self._message, picture=self._picture
-        )
-        self.on_epoch(History())
-
-    def on_epoch(self, history: History) -> None:
-        """Redraw with the epochs so far."""
-        figure, axes = fixed_row(figures.PAGE_INCHES, 2.9, widths=(1, 1), wspace=0.22)
-        plots.curves(history, total_epochs=self.epochs, axes=axes)
-        self._picture.value = png(figure)
-        self._message.value = _progress(history, self.epochs)
-
-
-def _progress(history: History, total: int) -> str:
-    if not history.epochs:
-        return f"Epoch 0 of {total}: not started"
-    row = history.epochs[-1]
-    accuracy, name = row.val_accuracy, "validation"
-    if accuracy is None:
-        accuracy, name = row.train_accuracy, "training"
-    return f"Epoch {row.epoch} of {total}: {name} accuracy <b>{accuracy:.3f}</b>"
