@@ -14,6 +14,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from imgrec_lab import runtime
+
 _PATIENCE = timedelta(minutes=10)  # with a process that does not answer
 
 
@@ -35,13 +37,14 @@ def group() -> Iterator[None]:
 
     Raises:
         ConnectionError: in the processes that remain when one of them has ended.
+        ValueError: if there are more processes than GPUs.
     """
     if "LOCAL_RANK" not in os.environ:
         yield
         return
-    on_gpu = torch.cuda.is_available()
+    on_gpu = runtime.pick_device().type == "cuda"
     if on_gpu:
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        _take_gpu(int(os.environ["LOCAL_RANK"]))
     dist.init_process_group("nccl" if on_gpu else "gloo", timeout=_PATIENCE)
     me = f"process {rank()} of {count()}"
     try:
@@ -56,6 +59,16 @@ def group() -> Iterator[None]:
         ) from error
     finally:
         dist.destroy_process_group()
+
+
+def _take_gpu(number: int) -> None:
+    gpus = torch.cuda.device_count()
+    if number >= gpus:
+        raise ValueError(
+            f"each process needs a GPU of its own; process {number} finds {gpus}. Start at most "
+            f"{gpus}, or train on the CPU: set IMGREC_DEVICE=cpu."
+        )
+    torch.cuda.set_device(number)
 
 
 def _is_lost_connection(error: RuntimeError) -> bool:

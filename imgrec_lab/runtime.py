@@ -35,12 +35,26 @@ class Precision:
 
 
 def pick_device() -> torch.device:
-    """The fastest device here: a CUDA GPU, else an Apple GPU, else the CPU."""
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    if torch.backends.mps.is_available():
-        return torch.device("mps")
-    return torch.device("cpu")
+    """The fastest device here: a CUDA GPU, else an Apple GPU, else the CPU.
+
+    The environment variable ``IMGREC_DEVICE`` (``cpu``, ``cuda`` or ``mps``) decides instead.
+
+    Raises:
+        ValueError: if the variable names a device that is not here.
+    """
+    here = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if wanted := os.environ.get("IMGREC_DEVICE"):
+        if not here.get(wanted):
+            there = ", ".join(name for name in here if here[name])
+            raise ValueError(
+                f"IMGREC_DEVICE must name a device of this machine: {there}; got {wanted!r}."
+            )
+        return torch.device(wanted)
+    return torch.device("cuda" if here["cuda"] else "mps" if here["mps"] else "cpu")
 
 
 def pick_precision(device: torch.device) -> Precision:

@@ -95,6 +95,14 @@ def test_a_lost_connection_is_said_in_one_sentence(monkeypatch):
         raise RuntimeError("shapes do not fit")
 
 
+def test_more_processes_than_gpus_are_refused(monkeypatch):
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(ValueError, match="process 1 finds 1. Start at most 1"), processes.group():
+        pass
+
+
 @pytest.mark.parametrize(("length", "batch_size"), [(10, 4), (9, 4), (107, 20), (8, 4), (3, 8)])
 def test_every_row_once_however_many_processes(monkeypatch, length, batch_size):
     whole = loaders.Batches(length, batch_size=batch_size, shuffle=True, seed=3).next_epoch()

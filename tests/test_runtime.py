@@ -59,6 +59,17 @@ def test_pick_device_prefers_the_gpu(monkeypatch):
     assert runtime.pick_device().type == "cpu"
 
 
+def test_a_variable_decides_on_the_device(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setenv("IMGREC_DEVICE", "cpu")
+    assert runtime.pick_device().type == "cpu"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    for wanted in ("cuda", "gpu"):
+        monkeypatch.setenv("IMGREC_DEVICE", wanted)
+        with pytest.raises(ValueError, match=f"device of this machine: cpu.*got '{wanted}'"):
+            runtime.pick_device()
+
+
 def test_report_names_what_a_result_is_quoted_with():
     report = runtime.report()
     assert report["torch"] == torch.__version__
