@@ -1,6 +1,7 @@
 """Schedules, clipping, averages, early stopping and the range test, against hand-made values."""
 
 import math
+import time
 
 import pytest
 import torch
@@ -101,3 +102,30 @@ def test_early_stopping_counts_epochs_without_a_better_one():
     assert answers == [False, False, False, True, False, False, True]
     with pytest.raises(ValueError, match="patience must be at least 1 epoch; got 0"):
         learning_rates.stop_early(patience=0)
+
+
+def test_rates_of_a_schedule_are_its_own():
+    assert train.rates_of(train.constant, steps=3) == [1, 1, 1]
+    falling = train.rates_of(train.cosine, steps=4)
+    assert falling == pytest.approx([1, 0.8536, 0.5, 0.1464], abs=1e-4)
+    cycle = train.rates_of(train.one_cycle, steps=8)
+    assert max(cycle) == cycle[1] == 1 and cycle[0] == 0.5 and 0 < cycle[-1] < 0.1
+
+
+def test_stopwatch_counts_the_waiting_and_nothing_else():
+    class Slow:
+        def __len__(self):
+            return 2
+
+        def __iter__(self):
+            for number in range(2):
+                time.sleep(0.05)
+                yield number
+
+    watch, start = train.Stopwatch(Slow()), time.perf_counter()
+    for number, batch in enumerate(watch):
+        assert batch == number
+        time.sleep(0.1)
+    assert len(watch) == 2 and 0.1 <= watch.seconds <= time.perf_counter() - start - 0.2
+    list(watch)
+    assert watch.seconds >= 0.2

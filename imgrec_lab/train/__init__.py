@@ -11,9 +11,11 @@ from imgrec_lab.train.learning_rates import (
     cosine,
     default_optimizer,
     one_cycle,
+    rates_of,
     stop_early,
 )
 from imgrec_lab.train.range_test import RangeTest, lr_range_test
+from imgrec_lab.train.stopwatch import Stopwatch
 from imgrec_lab.train.training_loop import (
     Augment,
     Loader,
@@ -32,6 +34,7 @@ __all__ = [
     "LossFn",
     "RangeTest",
     "ScoreFn",
+    "Stopwatch",
     "average_of_steps",
     "clip_gradients",
     "constant",
@@ -42,6 +45,7 @@ __all__ = [
     "lr_range_test",
     "one_cycle",
     "predict",
+    "rates_of",
     "right_answers",
     "stop_early",
     "train_one_epoch",

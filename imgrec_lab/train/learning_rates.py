@@ -52,6 +52,17 @@ def constant(optimizer: Optimizer, *, steps: int) -> LRScheduler:
     return LambdaLR(optimizer, lambda step: 1.0)
 
 
+def rates_of(schedule: Callable[..., LRScheduler], *, steps: int) -> list[float]:
+    """The rate of each of ``steps`` steps as a share of the highest, to look at a schedule."""
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    plan, rates = schedule(optimizer, steps=steps), []
+    for _ in range(steps):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        plan.step()
+    return rates
+
+
 def clip_gradients(optimizer: Optimizer, *, max_norm: float) -> Optimizer:
     """Shorten the gradient to ``max_norm`` before each step of ``optimizer``; returns it.
 
