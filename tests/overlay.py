@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT))
 
 from imgrec_lab.course import notebooks  # noqa: E402  the path has to be set first
 
-LESSONS = ("00_start_here", "01_fundamentals")
+LESSONS = ("00_start_here", "01_fundamentals", "03_training")
 OVERLAY = ROOT / ".venv-colab"
 WIDGETS_VERSION = "7.7.1"
 
@@ -93,7 +93,7 @@ def run(path: Path, python: Path) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the lessons, two at a time; 1 if one fails."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("notebooks", nargs="*", type=Path, help="default: lessons 00 and 01")
+    parser.add_argument("notebooks", nargs="*", type=Path, help="default: those with widgets")
     parser.add_argument("--junitxml", type=Path, help="where to write the result for other tools")
     args = parser.parse_args(argv)
     paths = args.notebooks or [ROOT / "notebooks" / f"{name}.ipynb" for name in LESSONS]

@@ -78,8 +78,10 @@ LESSONS: tuple[Lesson, ...] = (
         name="03_training",
         title="Training",
         question="What happens in a training loop, and where does the time go?",
+        minutes_cpu=4,
+        minutes_gpu=1,
         prerequisites=("01_fundamentals",),
-        planned=True,
+        modules=("datasets", "augment", "models", "train", "metrics", "plots", "widgets", "checks"),
     ),
     Lesson(
         name="04_augmentation",
