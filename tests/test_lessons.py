@@ -21,7 +21,7 @@ def test_names_are_numbered_in_reading_order_and_prerequisites_come_before():
 
 def test_written_lessons_say_what_they_cost_and_use_modules_that_exist():
     for lesson in lessons.written():
-        assert lesson.minutes_cpu and lesson.minutes_gpu and lesson.modules
+        assert lesson.minutes_cpu and lesson.modules
         assert lesson.accelerator in {"none", "optional", "recommended"}
         assert lesson.difficulty in {1, 2, 3}
         for name in lesson.modules:

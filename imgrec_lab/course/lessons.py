@@ -54,7 +54,6 @@ LESSONS: tuple[Lesson, ...] = (
         title="Start here",
         question="Does my machine work, and what can this do?",
         minutes_cpu=2,
-        minutes_gpu=1,
         modules=("datasets", "models", "train", "metrics", "plots", "widgets", "checks"),
     ),
     Lesson(
@@ -62,7 +61,6 @@ LESSONS: tuple[Lesson, ...] = (
         title="Fundamentals",
         question="How does a picture become a decision?",
         minutes_cpu=4,
-        minutes_gpu=1,
         data="drawn from code and carried by scikit-learn, no download",
         prerequisites=("00_start_here",),
         modules=("datasets", "models", "train", "explain", "metrics", "plots", "widgets", "checks"),
@@ -79,7 +77,6 @@ LESSONS: tuple[Lesson, ...] = (
         title="Training",
         question="What happens in a training loop, and where does the time go?",
         minutes_cpu=4,
-        minutes_gpu=1,
         prerequisites=("01_fundamentals",),
         modules=("datasets", "augment", "models", "train", "metrics", "plots", "widgets", "checks"),
     ),
