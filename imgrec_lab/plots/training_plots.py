@@ -18,6 +18,7 @@ from imgrec_lab.plots import figures
 from imgrec_lab.plots.figures import BLUE, INK, MUTED, ORANGE, PALETTE, VERMILLION
 
 _UNITS = {"loss": "cross-entropy (nats)", "accuracy": "fraction right"}
+_EMPTY_CORNER = {"loss": "upper right", "accuracy": "lower right"}  # the one falls, the other rises
 _PARTS = (figures.SKY, figures.YELLOW, BLUE, ORANGE, figures.GREEN, figures.PURPLE)
 
 
@@ -45,7 +46,7 @@ def curves(
     for ax, quantity in zip(axes, _UNITS, strict=True):
         _curves_of(ax, rows, quantity, title=quantity.capitalize())
         if ax.lines:
-            figures.legend(ax, loc=_legend_corner(quantity, live=total_epochs is not None))
+            figures.legend(ax, loc=_EMPTY_CORNER[quantity])
         if total_epochs is not None:
             ax.set_xlim(0.5, max(total_epochs, len(rows)) + 0.5)
             ax.set_ylim(0, None if quantity == "loss" and rows else 1)
@@ -105,7 +106,7 @@ def curve_sheet(
     for ax, (title, run) in zip(axes, runs.items(), strict=True):
         _curves_of(ax, run.epochs, quantity, title=title)
         ax.set_ylim(0, 1.05 * top)
-    figures.legend(axes[0], loc="upper right" if quantity == "loss" else "lower right")
+    figures.legend(axes[0], loc=_EMPTY_CORNER[quantity])
     return np.asarray(axes)
 
 
@@ -288,13 +289,6 @@ def _curve(
         epochs, values = zip(*points, strict=True)
         size = 4 if len(points) <= 40 else 0
         ax.plot(epochs, values, color=color, marker=marker, ms=size, lw=1.8, label=label)
-
-
-def _legend_corner(quantity: str, *, live: bool) -> str:
-    """Where the lines will not be: loss falls, from zero upwards while live; accuracy rises."""
-    if quantity == "accuracy":
-        return "lower right"
-    return "lower left" if live else "upper right"
 
 
 def _trailing_mean(values: np.ndarray, window: int) -> np.ndarray:
