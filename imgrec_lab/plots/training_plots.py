@@ -121,7 +121,7 @@ def lines(
     smooth: int = 1,
     ax: Axes | None = None,
 ) -> Axes:
-    """One line for each row, its name at its end; seeds as faint lines around their mean.
+    """One line for each row, named at the right; seeds as faint lines around their mean.
 
     Args:
         rows: name -> T values, or S x T values of S seeds.
