@@ -14,16 +14,9 @@ from imgrec_lab import metrics, plots
 from imgrec_lab.history import Epoch, History
 from imgrec_lab.plots import figures, image_plots
 
+pytestmark = pytest.mark.usefixtures("no_figures_left")
 CLASSES = ("cat", "dog", "owl")
 COUNTS = torch.tensor([[8, 2, 0], [0, 9, 1], [5, 0, 5]])
-
-
-@pytest.fixture(autouse=True)
-def _agg_backend_and_no_figures_left():
-    with plt.rc_context({"backend": "agg"}):
-        plt.switch_backend("agg")
-        yield
-        plt.close("all")
 
 
 def random_images(count=4, channels=3, height=6, width=8, seed=0):

@@ -2,7 +2,6 @@
 
 from types import SimpleNamespace
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
@@ -10,13 +9,7 @@ import torch
 from imgrec_lab import plots
 from imgrec_lab.history import Epoch, History
 
-
-@pytest.fixture(autouse=True)
-def _agg_backend_and_no_figures_left():
-    with plt.rc_context({"backend": "agg"}):
-        plt.switch_backend("agg")
-        yield
-        plt.close("all")
+pytestmark = pytest.mark.usefixtures("no_figures_left")
 
 
 def history(losses, *, lrs=None):
