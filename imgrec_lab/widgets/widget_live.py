@@ -47,15 +47,12 @@ def _progress(history: History, total: int) -> str:
     if not history.epochs:
         return f"Epoch 0 of {total}: not started"
     row, best = history.epochs[-1], history.best
-    field, name = "val_accuracy", "validation"
-    if row.val_accuracy is None:
-        field, name = "train_accuracy", "training"
+    name, now, highest = "validation", row.val_accuracy, best.val_accuracy
+    if now is None:
+        name, now, highest = "training", row.train_accuracy, best.train_accuracy
     words = [f"Epoch {row.epoch} of {total}"]
-    if getattr(row, field) is not None:
-        words += [
-            f"{name} accuracy <b>{getattr(row, field):.3f}</b>",
-            f"best {getattr(best, field):.3f} in epoch {best.epoch}",
-        ]
+    if now is not None:
+        words += [f"{name} accuracy <b>{now:.3f}</b>", f"best {highest:.3f} in epoch {best.epoch}"]
     left = (total - row.epoch) * statistics.median(epoch.seconds for epoch in history.epochs)
     words += [f"about {_clock(left)} of training left" if left else "done"]
     return " · ".join(words)
