@@ -25,6 +25,78 @@ class Target(TypedDict):
     masks: Tensor
 
 
+def area(boxes: Tensor) -> Tensor:
+    """Width times height of each box, in square pixels; negative sides count as 0.
+
+    Args:
+        boxes: (M, 4) xyxy pixels.
+
+    Returns:
+        (M,).
+    """
+    _check(boxes, "boxes")
+    width, height = (boxes[:, 2:] - boxes[:, :2]).clamp(min=0).unbind(dim=1)  # (M,), (M,)
+    return width * height
+
+
+def iou(boxes_a: Tensor, boxes_b: Tensor) -> Tensor:
+    """Intersection over union of every pair of boxes.
+
+    Args:
+        boxes_a: (P, 4) xyxy, pixels.
+        boxes_b: (Q, 4) xyxy, pixels, on the same device.
+
+    Returns:
+        (P, Q) in [0, 1]; 0 where both boxes are empty.
+
+    Raises:
+        ValueError: if either argument is not (·, 4).
+
+    Source: Everingham et al. 2010, https://doi.org/10.1007/s11263-009-0275-4.
+    """
+    _check(boxes_a, "boxes_a")
+    _check(boxes_b, "boxes_b")
+    top_left = torch.maximum(boxes_a[:, None, :2], boxes_b[None, :, :2])  # (P, Q, 2)
+    bottom_right = torch.minimum(boxes_a[:, None, 2:], boxes_b[None, :, 2:])
+    shared = (bottom_right - top_left).clamp(min=0).prod(dim=2)  # (P, Q)
+    union = area(boxes_a)[:, None] + area(boxes_b)[None] - shared
+    return torch.where(union > 0, shared / union, 0)
+
+
+def match(
+    boxes_a: Tensor, boxes_b: Tensor, *, iou_threshold: float = 0.5
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Pair the boxes of two lists, the best fitting pair first, each box at most once.
+
+    Args:
+        boxes_a: (P, 4) xyxy, pixels.
+        boxes_b: (Q, 4) xyxy, pixels.
+        iou_threshold: boxes that share less are no pair.
+
+    Returns:
+        rows (R,) and columns (R,) int64, indices of the pairs' boxes, and their IoU (R,).
+
+    Raises:
+        ValueError: if either argument is not (·, 4).
+    """
+    left = iou(boxes_a, boxes_b)
+    pairs: list[tuple[int, int]] = []
+    ious: list[float] = []
+    while left.numel() and (best := left.max()) >= iou_threshold and best > 0:
+        row, column = divmod(int(left.argmax()), left.shape[1])
+        pairs.append((row, column))
+        ious.append(float(best))
+        left[row], left[:, column] = -1, -1
+    rows, columns = torch.tensor(pairs, dtype=torch.int64).reshape(-1, 2).unbind(dim=1)
+    return rows, columns, torch.tensor(ious)
+
+
+def _check(boxes: Tensor, name: str) -> None:
+    if boxes.ndim != 2 or boxes.shape[1] != 4:
+        advice = f" For one box use {name}[None]." if boxes.shape == (4,) else ""
+        raise ValueError(f"{name} must have shape (M, 4); got {tuple(boxes.shape)}.{advice}")
+
+
 def from_masks(masks: Tensor) -> Tensor:
     """The tight box around each mask.
 

@@ -75,3 +75,41 @@ def test_the_result_stays_on_the_masks_device():
 def test_errors_say_what_to_try(masks, error, words):
     with pytest.raises(error, match=words):
         box_ops.from_masks(masks)
+
+
+def random_boxes(count: int, *, seed: int) -> torch.Tensor:
+    corners = torch.rand(count, 2, 2, generator=torch.Generator().manual_seed(seed)) * 40
+    return torch.cat([corners.amin(dim=1), corners.amax(dim=1)], dim=1)
+
+
+def test_area_and_iou_by_hand():
+    boxes = torch.tensor([[0.0, 0, 4, 2], [2, 1, 6, 3], [9, 9, 9, 12], [5, 5, 3, 9]])
+    assert box_ops.area(boxes).tolist() == [8, 8, 0, 0]
+    shared = 2 * 1
+    assert box_ops.iou(boxes[:1], boxes[:2])[0].tolist() == pytest.approx([1, shared / 14])
+    assert box_ops.iou(boxes[2:3], boxes[2:3]).item() == 0  # both are empty
+    assert box_ops.iou(torch.zeros(0, 4), boxes).shape == (0, 4)
+
+
+def test_iou_is_torchvisions():
+    ops = pytest.importorskip("torchvision.ops")
+    a, b = random_boxes(30, seed=1), random_boxes(40, seed=2)
+    torch.testing.assert_close(box_ops.iou(a, b), ops.box_iou(a, b))
+
+
+def test_pairs_are_the_best_fitting_ones_and_each_box_comes_once():
+    a = torch.tensor([[0.0, 0, 10, 10], [1, 0, 11, 10], [50, 50, 60, 60]])
+    b = torch.tensor([[1.0, 0, 11, 10], [0, 0, 10, 9], [80, 80, 90, 90]])
+    rows, columns, ious = box_ops.match(a, b)
+    assert list(zip(rows.tolist(), columns.tolist(), strict=True)) == [(1, 0), (0, 1)]
+    assert ious.tolist() == pytest.approx([1, 0.9])
+    assert len(box_ops.match(a, b, iou_threshold=0.95)[0]) == 1
+    assert [len(part) for part in box_ops.match(a, torch.zeros(0, 4))] == [0, 0, 0]
+    assert len(box_ops.match(a, b + 1000, iou_threshold=0.0)[0]) == 0  # no overlap, no pair
+
+
+def test_boxes_of_another_shape_are_refused():
+    with pytest.raises(ValueError, match=r"boxes must have shape \(M, 4\); got \(4,\). For one"):
+        box_ops.area(torch.zeros(4))
+    with pytest.raises(ValueError, match=r"boxes_b must have shape \(M, 4\); got \(3, 5\)"):
+        box_ops.iou(torch.zeros(2, 4), torch.zeros(3, 5))

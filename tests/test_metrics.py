@@ -41,3 +41,29 @@ def test_bad_input_is_named():
         metrics.confusion_matrix(torch.zeros(2).long(), torch.zeros(3).long(), num_classes=2)
     with pytest.raises(ValueError, match=r"classes must lie in 0..1; got 0..2"):
         metrics.confusion_matrix(torch.tensor([0, 2]), torch.tensor([0, 1]), num_classes=2)
+
+
+def test_kappa_by_hand():
+    a = torch.tensor([0, 0, 0, 0, 1, 1, 1, 1, 1, 1])
+    b = torch.tensor([0, 0, 0, 1, 1, 1, 1, 1, 1, 0])
+    # they agree on 8 of 10; by chance on 0.4 * 0.4 + 0.6 * 0.6 = 0.52
+    assert metrics.cohen_kappa(a, b) == pytest.approx((0.8 - 0.52) / 0.48)
+    assert metrics.cohen_kappa(a, a) == 1
+    assert metrics.cohen_kappa(torch.zeros(3).long(), torch.zeros(3).long()) == 1
+    assert metrics.cohen_kappa(torch.tensor([0, 1]), torch.tensor([1, 0])) == -1
+
+
+def test_kappa_is_scikit_learns():
+    from sklearn.metrics import cohen_kappa_score
+
+    generator = torch.Generator().manual_seed(3)
+    a = torch.randint(0, 5, (200,), generator=generator)
+    b = torch.where(torch.rand(200, generator=generator) < 0.6, a, a.roll(1))
+    assert metrics.cohen_kappa(a, b) == pytest.approx(cohen_kappa_score(a, b))
+
+
+def test_kappa_of_nothing_or_of_different_lengths_is_refused():
+    with pytest.raises(ValueError, match="must name at least one thing"):
+        metrics.cohen_kappa(torch.zeros(0).long(), torch.zeros(0).long())
+    with pytest.raises(ValueError, match=r"must both have shape \(N,\)"):
+        metrics.cohen_kappa(torch.zeros(2).long(), torch.zeros(3).long())

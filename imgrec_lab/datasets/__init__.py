@@ -23,6 +23,12 @@ from imgrec_lab.datasets.image_folder import from_folder, to_folder
 from imgrec_lab.datasets.image_sets import FileSet, ImageSet, SceneSet
 from imgrec_lab.datasets.loaders import FileLoader, MemoryLoader, make_loader
 from imgrec_lab.datasets.registry import DataUnavailable
+from imgrec_lab.datasets.set_versions import (
+    compare_versions,
+    load_version,
+    save_version,
+    versions,
+)
 from imgrec_lab.datasets.splitting import Splits, split
 
 __all__ = [
@@ -34,11 +40,15 @@ __all__ = [
     "MemoryLoader",
     "SceneSet",
     "Splits",
+    "compare_versions",
     "from_folder",
     "load",
+    "load_version",
     "make_loader",
+    "save_version",
     "split",
     "to_folder",
+    "versions",
 ]
 
 NAMES = ("signs", "streets", "digits", *(card.name for card in registry.CARDS))
