@@ -1,8 +1,8 @@
 """Each exercise against its solution, other right answers, and wrong ones that learners write.
 
 The wrong answers are written anew here, as a learner would, and not taken from the exercises; each
-must be rejected with the message that belongs to it. Answers of lesson 03 stand in
-``test_training_exercises``.
+must be rejected with the message that belongs to it. Answers of lessons 02 and 03 stand in
+``test_preparation_exercises`` and ``test_training_exercises``.
 """
 
 import dataclasses
@@ -10,6 +10,7 @@ import math
 
 import numpy as np
 import pytest
+import test_preparation_exercises
 import test_training_exercises
 import torch
 import torch.nn.functional as F
@@ -101,6 +102,7 @@ RIGHT = {
         ).mean(),
     ],
     "receptive_field": [receptive_field_from_the_end],
+    **test_preparation_exercises.RIGHT,
     **test_training_exercises.RIGHT,
 }
 
@@ -247,6 +249,7 @@ WRONG = {
         (lambda layers: receptive_field_from_the_end(layers[::-1]), "from last to first"),
         (lambda layers: 1 + sum(k for k, _ in layers), "adds kernel - 1 steps, not kernel"),
     ],
+    **test_preparation_exercises.WRONG,
     **test_training_exercises.WRONG,
 }
 

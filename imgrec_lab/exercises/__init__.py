@@ -7,6 +7,7 @@ from imgrec_lab.checks import Exercise
 MODULES = {
     "00_start_here": "start_here",
     "01_fundamentals": "fundamentals",
+    "02_data": "preparation",
     "03_training": "training",
 }
 
