@@ -15,6 +15,7 @@ from torch import Tensor
 
 from imgrec_lab import metrics
 from imgrec_lab.plots import figures
+from imgrec_lab.plots.box_plots import show_boxes
 from imgrec_lab.plots.figures import (
     BLUE,
     GREEN,
@@ -37,6 +38,7 @@ from imgrec_lab.plots.image_plots import (
     receptive_field,
     show_images,
 )
+from imgrec_lab.plots.score_plots import score_table
 from imgrec_lab.plots.training_plots import (
     curve_sheet,
     curves,
@@ -51,8 +53,8 @@ __all__ = [
     "BLUE", "GREEN", "ORANGE", "PALETTE", "SKY", "VERMILLION",
     "class_accuracy", "compare", "confusion_matrix", "curve_sheet", "curves", "descent",
     "feature_maps", "filters", "gradient_histogram", "kernel_response", "lines", "pixel_values",
-    "predictions", "probabilities", "range_test", "rate_curve", "receptive_field", "show_images",
-    "time_split",
+    "predictions", "probabilities", "range_test", "rate_curve", "receptive_field", "score_table",
+    "show_boxes", "show_images", "time_split",
 ]  # fmt: skip
 
 
