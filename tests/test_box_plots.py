@@ -75,3 +75,21 @@ def test_a_score_table_needs_the_same_columns_everywhere():
     with pytest.raises(ValueError, match="at least one row"):
         plots.score_table({})
     assert not plt.get_fignums()
+
+
+def test_a_sweep_shows_means_with_their_intervals():
+    lines = {"a": {70: [0.4, 0.6], 280: [0.7, 0.7]}, "b": {70: [0.1, 0.1]}}
+    ax = plots.sweep(lines, xlabel="pictures", log_x=True)
+    bars = {bar.get_label(): bar for bar in ax.containers}
+    assert list(bars["a"].lines[0].get_ydata()) == pytest.approx([0.5, 0.7])
+    low, high = (cap.get_ydata()[0] for cap in bars["a"].lines[1])
+    assert (low, high) == pytest.approx((0.5 - 1.2706, 0.5 + 1.2706))  # t of one degree is 12.706
+    assert ax.get_xscale() == "log"
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["70", "280"]
+    assert ax.get_legend() and not plots.sweep({"a": lines["a"]}, xlabel="x").get_legend()
+
+
+def test_a_sweep_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="at least one line of one value; got"):
+        plots.sweep({"a": {}}, xlabel="x")
+    assert not plt.get_fignums()

@@ -38,7 +38,7 @@ from imgrec_lab.plots.image_plots import (
     receptive_field,
     show_images,
 )
-from imgrec_lab.plots.score_plots import score_table
+from imgrec_lab.plots.score_plots import score_table, sweep
 from imgrec_lab.plots.training_plots import (
     curve_sheet,
     curves,
@@ -54,7 +54,7 @@ __all__ = [
     "class_accuracy", "compare", "confusion_matrix", "curve_sheet", "curves", "descent",
     "feature_maps", "filters", "gradient_histogram", "kernel_response", "lines", "pixel_values",
     "predictions", "probabilities", "range_test", "rate_curve", "receptive_field", "score_table",
-    "show_boxes", "show_images", "time_split",
+    "show_boxes", "show_images", "sweep", "time_split",
 ]  # fmt: skip
 
 

@@ -1,5 +1,6 @@
-"""Scores under many conditions at a glance; reached as ``plots.score_table``."""
+"""Scores over seeds under many conditions; reached as ``plots.sweep`` and ``plots.score_table``."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -7,7 +8,51 @@ from matplotlib.axes import Axes
 
 from imgrec_lab import metrics
 from imgrec_lab.plots import figures
-from imgrec_lab.plots.figures import INK, SEQUENTIAL
+from imgrec_lab.plots.figures import INK, PALETTE, SEQUENTIAL
+
+
+def sweep(
+    scores: Mapping[str, Mapping[float, Sequence[float]]],
+    *,
+    xlabel: str,
+    ylabel: str = "test accuracy (fraction right)",
+    title: str = "",
+    log_x: bool = False,
+    ax: Axes | None = None,
+) -> Axes:
+    """How a score changes with one dial: means with their 95 % intervals, seeds as faint dots.
+
+    Args:
+        scores: name of a line -> value of the dial -> one score a seed, at least two.
+        xlabel, ylabel: the dial and the score, with units.
+        log_x: factors, not differences, are equally far apart.
+
+    Raises:
+        ValueError: if there is nothing to draw.
+    """
+    if not scores or not all(scores.values()):
+        raise ValueError(f"scores must hold at least one line of one value; got {dict(scores)}.")
+    ax = figures.new_axes(ax, 7.2, 3.4)
+    for color, (name, line) in zip(itertools.cycle(PALETTE), scores.items(), strict=False):
+        cells = [metrics.mean_interval(seeds) for seeds in line.values()]
+        means = [cell.mean for cell in cells]
+        half_widths = [cell.half_width for cell in cells]
+        for value, seeds in line.items():
+            ax.plot([value] * len(seeds), seeds, "o", color=color, alpha=0.3, ms=4, mew=0)
+        ax.errorbar(
+            list(line), means, half_widths, color=color, lw=1.8, elinewidth=1.2, capsize=4,
+            marker="D", ms=5, mec="white", label=name,
+        )  # fmt: skip
+    figures.frame(ax, title, xlabel, ylabel, grid="both")
+    if log_x:
+        ax.set_xscale("log")
+    values = sorted({value for line in scores.values() for value in line})
+    if len(values) <= 12:  # name the values that were tried, and no others
+        ax.set_xticks(values, [f"{value:,g}" for value in values])
+        ax.minorticks_off()
+    if len(scores) > 1:
+        figures.legend(ax, loc="best")
+    return ax
 
 
 def score_table(
