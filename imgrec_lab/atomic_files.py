@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -31,3 +32,19 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
 def write_text(path: Path, text: str) -> None:
     """``text`` as UTF-8 in the file ``path``, whole or not at all."""
     write_atomically(path, lambda file: file.write(text.encode()))
+
+
+def fill_folder(path: Path, fill: Callable[[Path], object]) -> None:
+    """Let ``fill`` fill a temporary folder beside ``path``, then rename it.
+
+    ``path`` must not be there, or be an empty folder; it is then there whole or not at all.
+    """
+    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+    try:
+        fill(temporary)
+        temporary.chmod(0o755)
+        if path.is_dir():
+            path.rmdir()  # where it is not empty this refuses; Windows renames onto no folder
+        temporary.rename(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

@@ -1,0 +1,147 @@
+"""COCO, written: anew, or into files that are there, which keep what we know nothing of."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from imgrec_lab.annotations import coco_files, coco_records, picture_files
+from imgrec_lab.annotations.bad_records import BadRecord
+from imgrec_lab.annotations.coco_files import LabelFile
+from imgrec_lab.annotations.picture_files import PictureFolder
+from imgrec_lab.annotations.records import AnnotationSet, Picture
+
+_LISTS = ("images", "annotations", "categories")
+_to_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+
+
+class _Written(NamedTuple):
+    """What a file says so far: its content, and its record of each picture."""
+
+    content: dict
+    prefix: str  # what its names lack to be relative to the folder of pictures
+    records: dict[str, dict]
+
+
+_NOTHING = _Written({name: [] for name in _LISTS}, "", {})
+
+
+def label_texts(
+    annotation_set: AnnotationSet, folder: Path, only: Collection[str] | None
+) -> dict[str, str]:
+    """The text of each label file, by its path in the data set ``folder``.
+
+    A file that is there keeps the ids of its images and categories, and its licences and the like.
+    With ``only``, the records of all other pictures stay as they are, too.
+    """
+    wanted = [p for p in annotation_set.pictures if only is None or p.file in only]
+    splits = {picture.split for picture in wanted}
+    present = [f for f in coco_files.find(folder) if only is None or f.split in splits]
+    pictures = PictureFolder(picture_files.picture_root(folder, "coco"))
+    written = {file.name: _written(file, pictures) for file in present}
+    members: dict[str, list[Picture]] = {name: [] for name in written}
+    for picture in wanted:
+        members.setdefault(_file_of(picture, present, written), []).append(picture)
+    if only is None and not members:  # a set without pictures still has its classes
+        members[_new_name(None)] = []
+    return {
+        name: _text(
+            _renewed(written.get(name, _NOTHING), here, annotation_set.classes, only is not None)
+        )
+        for name, here in members.items()
+    }
+
+
+def _written(file: LabelFile, pictures: PictureFolder) -> _Written:
+    content = coco_files.contents(file.path)
+    prefix = coco_files.name_prefix(file, content, pictures)
+    records = {}
+    for record in content["images"]:
+        if isinstance(record, dict) and isinstance(record.get("file_name"), str):
+            with contextlib.suppress(BadRecord):
+                records[pictures.locate(record["file_name"], prefix)] = record
+    return _Written(content, prefix, records)
+
+
+def _file_of(picture: Picture, present: list[LabelFile], written: dict[str, _Written]) -> str:
+    """The file that lists the picture already, else the first of its split, else a new one."""
+    of_split = [file.name for file in present if file.split == picture.split]
+    listing = [name for name in of_split if picture.file in written[name].records]
+    return [*listing, *of_split, _new_name(picture.split)][0]
+
+
+def _new_name(split: str | None) -> str:
+    return f"annotations/instances_{split}.json" if split else "annotations/instances.json"
+
+
+def _renewed(
+    written: _Written, pictures: Sequence[Picture], classes: Sequence[str], keep: bool
+) -> dict[str, object]:
+    """The content of a file with these pictures' records; with ``keep``, all others' as well."""
+    old = written.content
+    categories = _categories(old["categories"], classes)
+    images = _images(written, pictures)
+    kept = [r for r in old["annotations"] if keep and _id(r, "image_id") not in images]
+    new_ids = _ids_after(kept)
+    annotations = [
+        {"id": next(new_ids), "image_id": key, "category_id": categories[item.label]["id"]}
+        | coco_records.from_instance(item, picture)
+        for key, picture in zip(images, pictures, strict=True)
+        for item in picture.instances
+    ]
+    by_id = {record["id"]: record for record in categories}
+    return {
+        **old,
+        "images": _replaced(old["images"], images, keep),
+        "annotations": kept + annotations,
+        "categories": _replaced(old["categories"], by_id, keep),
+    }
+
+
+def _categories(old: list, classes: Sequence[str]) -> list[dict]:
+    """The record of each class: the file's own, or one with the next free id."""
+    listed = {record["name"]: record for record in old if _id(record, "id") is not None}
+    new_ids = _ids_after(old)
+    return [listed.get(name) or {"id": next(new_ids), "name": name} for name in classes]
+
+
+def _images(written: _Written, pictures: Sequence[Picture]) -> dict[object, dict]:
+    """The record of each picture by its id: the file's own, or one with the next free id."""
+    new_ids = _ids_after(written.content["images"])
+    images = {}
+    for picture in pictures:
+        record = written.records.get(picture.file)
+        if record is None:
+            record = {"id": next(new_ids), "file_name": picture.file.removeprefix(written.prefix)}
+        images[record["id"]] = record | {"width": picture.width, "height": picture.height}
+    return images
+
+
+def _replaced(old: list, new: dict[object, dict], keep: bool) -> list:
+    """``new`` in the places of the records that it replaces, then the rest of it."""
+    left = dict(new)
+    places = [left.pop(_id(record, "id"), record if keep else None) for record in old]
+    return [record for record in places if record is not None] + list(left.values())
+
+
+def _id(record: object, name: str) -> int | str | None:
+    key = record.get(name) if isinstance(record, dict) else None
+    return key if isinstance(key, int | str) else None
+
+
+def _ids_after(records: Iterable[object]) -> Iterator[int]:
+    used = [key for record in records if isinstance(key := _id(record, "id"), int)]
+    return itertools.count(1 + max(used, default=0))
+
+
+def _text(content: dict[str, object]) -> str:
+    """JSON with a line for each record, so that people and version control see what changed."""
+    parts = []
+    for name, value in content.items():
+        rows = ",\n".join(map(_to_json, value)) if name in _LISTS else None
+        parts.append(f"{_to_json(name)}: " + (_to_json(value) if rows is None else f"[\n{rows}\n]"))
+    return "{\n" + ",\n".join(parts) + "\n}\n"

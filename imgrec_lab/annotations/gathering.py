@@ -1,0 +1,79 @@
+"""What a reader gathers on its way through the records: pictures, class names, findings."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from imgrec_lab.annotations import bad_records, picture_files
+from imgrec_lab.annotations.bad_records import BadRecord
+from imgrec_lab.annotations.findings import Finding
+from imgrec_lab.annotations.picture_files import PictureFolder
+from imgrec_lab.annotations.records import AnnotationSet, Picture
+
+
+class Gathering:
+    """The state of a reader of ``path``, a data set's folder or one file of labels.
+
+    Attributes:
+        folder: of the data set.
+        pictures: the files that are there.
+        found: the pictures read so far, by file.
+        findings: what had to be left out so far.
+        labels: by class name, numbered as they come.
+    """
+
+    def __init__(self, path: Path, images: Path | None, format: str):
+        self.folder = picture_files.data_folder(path)
+        self.pictures = PictureFolder(images or picture_files.picture_root(self.folder, format))
+        self.found: dict[str, Picture] = {}
+        self.findings: list[Finding] = []
+        self.labels: dict[str, int] = {}
+        self._named: set[str] = set()
+        self._whole = path.is_dir() or images is not None  # one file may label a part of them
+
+    def label(self, name: str) -> int:
+        """The label of a class name; a new one gets the next number."""
+        return self.labels.setdefault(name, len(self.labels))
+
+    def claim(self, file: str) -> None:
+        """Note that a label names ``file``.
+
+        Raises:
+            BadRecord: if one did before.
+        """
+        if file in self._named:
+            raise BadRecord(f"{file} was labelled before", "Keep one of the two.")
+        self._named.add(file)
+
+    def size(self, file: str, height: object, width: object) -> tuple[int, int]:
+        """(height, width) as stated, or measured where that is missing or cannot be.
+
+        Raises:
+            BadRecord: if it has to be measured and the picture cannot be.
+        """
+        return bad_records.whole_size(height, width) or self.pictures.size(file)
+
+    def result(self, *, alphabetical: bool = False) -> AnnotationSet:
+        """All that was gathered, with a finding for each picture that no label names.
+
+        Args:
+            alphabetical: number the classes by name, where the format has no order of its own.
+        """
+        unnamed = [
+            Finding("no-labels", file, "no label speaks of it", "Label it, or move it elsewhere.")
+            for file in self.pictures.files
+            if self._whole and file not in self._named
+        ]
+        classes = sorted(self.labels) if alphabetical else list(self.labels)
+        pictures = list(self.found.values())
+        if classes != list(self.labels):
+            place = {name: label for label, name in enumerate(classes)}
+            renumbered = [place[name] for name in self.labels]
+            pictures = [_relabelled(picture, renumbered) for picture in pictures]
+        return AnnotationSet(pictures, classes, [*self.findings, *unnamed])
+
+
+def _relabelled(picture: Picture, labels: list[int]) -> Picture:
+    instances = [replace(item, label=labels[item.label]) for item in picture.instances]
+    return replace(picture, instances=tuple(instances))

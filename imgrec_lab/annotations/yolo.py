@@ -1,0 +1,176 @@
+"""YOLO: one text file a picture, a row for each object, in fractions of the picture.
+
+Source: https://docs.ultralytics.com/datasets/detect/.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path, PurePosixPath
+
+from imgrec_lab.annotations import bad_records, picture_files, yolo_layout, yolo_rows
+from imgrec_lab.annotations.bad_records import BadRecord
+from imgrec_lab.annotations.findings import Finding
+from imgrec_lab.annotations.gathering import Gathering
+from imgrec_lab.annotations.picture_files import PICTURE_FOLDERS, PictureFolder
+from imgrec_lab.annotations.records import AnnotationSet, Picture
+from imgrec_lab.annotations.yolo_layout import CLASSES_FILE, MOST_CLASSES, Layout
+
+_MOST_MIB = 16  # of one picture's labels
+
+
+def recognises(path: Path) -> bool:
+    """Whether ``path`` is a data.yaml, or a folder with one or with YOLO's label files."""
+    if path.is_file():
+        return path.suffix.lower() in (".yaml", ".yml")
+    if yolo_layout.yaml_file(path) or any(path.glob("labels/**/*.txt")):
+        return True
+    if any(path.glob("*/labels/*.txt")):
+        return True
+    return (path / CLASSES_FILE).is_file() and Layout(path, PictureFolder(path)).beside
+
+
+def read(path: Path, images: Path | None = None) -> AnnotationSet:
+    """Read the labels of a data set; what cannot be used becomes findings.
+
+    Fractions become pixels by the sizes in the pictures' headers, so the pictures must be there.
+    A label file without a row belongs to a picture that shows nothing.
+
+    Raises:
+        ValueError: if there are no pictures.
+    """
+    reader = _Reader(path, images)
+    if not reader.pictures.files:
+        raise ValueError(
+            f"YOLO's labels are fractions of the pictures, and {reader.pictures.root} holds none. "
+            "Give images=, the folder of pictures."
+        )
+    for file in reader.pictures.files:
+        try:
+            reader.add(file)
+        except BadRecord as error:
+            reader.findings.append(error.found_in(file))
+    return reader.result()
+
+
+def homes(annotation_set: AnnotationSet) -> dict[str, str]:
+    """Where each picture goes below ``images``: into the folder of its split."""
+    return {picture.file: _home(picture) for picture in annotation_set.pictures}
+
+
+def _home(picture: Picture) -> str:
+    """Folders that say only "pictures" or the split are left out of the picture's own path."""
+    *parents, name = picture.file.split("/")
+    parents = [part for part in parents if part.lower() not in PICTURE_FOLDERS]
+    if picture.split is None:
+        return "/".join([*parents, name])
+    if parents and picture_files.split_name(parents[0]) == picture.split:
+        del parents[0]
+    return "/".join([picture.split, *parents, name])
+
+
+class _Reader(Gathering):
+    """Gathers label files, picture by picture."""
+
+    def __init__(self, path: Path, images: Path | None):
+        super().__init__(path, images, "yolo")
+        self._layout = Layout(self.folder, self.pictures)
+        self._picture_of: dict[str, str] = {}  # by label file
+        described = yolo_layout.describe(path)
+        self.findings += described.findings
+        self._split_of = described.split_of
+        self._names = described.names
+        numbers = map(str, range(MOST_CLASSES))
+        self._label_of = [self.label(name) for name in self._names or numbers]
+
+    def add(self, file: str) -> None:
+        """The labels of one picture, where there are some."""
+        name = self._layout.find(file)
+        if name is None:
+            return
+        self.claim(file)
+        other = self._picture_of.setdefault(name, file)
+        if other != file:
+            raise BadRecord(
+                f"its labels {name} are those of {other}, too", "Rename one of the two."
+            )
+        height, width = self.pictures.size(file)
+        instances = []
+        for number, row in enumerate(bad_records.read_text(self.folder / name).splitlines(), 1):
+            try:
+                if row.strip():
+                    instances.append(yolo_rows.to_instance(row, self._label_of, height, width))
+            except BadRecord as error:
+                self.findings.append(error.found_in(name, f"line {number}"))
+        split = self._split(self._layout.place(file))
+        self.found[file] = Picture(file, height, width, tuple(instances), split)
+
+    def _split(self, place: str) -> str | None:
+        """As data.yaml has it, by the nearest folder that it names; else by a folder's name."""
+        path = PurePosixPath(place)
+        for named in (path, *path.parents):
+            if str(named) in self._split_of:
+                return self._split_of[str(named)]
+        return next(filter(None, map(picture_files.split_of, path.parts[:-1])), None)
+
+    def result(self, *, alphabetical: bool = False) -> AnnotationSet:
+        """All that was gathered, and what the labels alone show."""
+        for name in self._layout.labels_besides(self._picture_of):
+            self.findings.append(
+                Finding(
+                    "no-picture",
+                    name,
+                    "there is no picture for these labels",
+                    "Add it, or remove them.",
+                )
+            )
+        if self._names is None:
+            used = {item.label for picture in self.found.values() for item in picture.instances}
+            self.labels = {str(number): number for number in range(max(used, default=-1) + 1)}
+            self.findings.append(
+                Finding(
+                    "bad-record",
+                    CLASSES_FILE,
+                    "no file names the classes, so they are called by number",
+                    f"Write {CLASSES_FILE} with a name a line.",
+                )
+            )
+        return super().result(alphabetical=alphabetical)
+
+
+# ------------------------------------------------------------------------------------------ writing
+
+
+def label_texts(
+    annotation_set: AnnotationSet, folder: Path, only: Collection[str] | None
+) -> dict[str, str]:
+    """The text of each label file and of data.yaml, by its path in the data set ``folder``.
+
+    A data.yaml or classes.txt that is there changes in its names alone. Where their order changes,
+    rows of all pictures are written anew, whatever ``only`` says.
+
+    Raises:
+        ValueError: if two pictures would share a label file.
+    """
+    picture_files.unique_stems(annotation_set.pictures)
+    root = picture_files.picture_root(folder, "yolo")
+    layout = Layout(folder, PictureFolder(root))
+    names, classes = yolo_layout.describe(folder).names, annotation_set.classes
+    if names is None or classes[: len(names)] != names:
+        only = None
+    texts = {
+        layout.label_name(picture.file): _rows(picture)
+        for picture in annotation_set.pictures
+        if only is None or picture.file in only
+    }
+    file = yolo_layout.names_file(folder)
+    if file is None:
+        images = root.relative_to(folder).as_posix() if folder.is_dir() else "images"
+        texts["data.yaml"] = yolo_layout.new_text(annotation_set, images)
+    elif names != classes:
+        texts[file.name] = yolo_layout.names_text(file, classes)
+    return texts
+
+
+def _rows(picture: Picture) -> str:
+    return "".join(f"{yolo_rows.from_instance(item, picture)}\n" for item in picture.instances)
