@@ -2,14 +2,13 @@
 
 import io
 import tarfile
-from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
 
 from imgrec_lab import datasets, scenes
-from imgrec_lab.datasets import data_cache, registry
+from imgrec_lab.datasets import data_cache, downloads, registry
 
 
 @pytest.fixture(autouse=True)
@@ -105,8 +104,8 @@ def test_cifar10_comes_from_a_classroom_mirror(tmp_path, monkeypatch):
                     info.size = buffer.tell()
                     tar.addfile(info, io.BytesIO(buffer.getvalue()))
     card = registry.find_card("cifar10")
-    tiny = registry.Archive("tiny.tar.xz", registry.sha256(archive))
-    card = datasets.replace(card, folder_archive=tiny)
+    tiny = registry.File("tiny.tar.xz", sha256=downloads.checksum(archive), layout="folder")
+    card = datasets.replace(card, instead=(tiny,))
     monkeypatch.setattr(registry, "find_card", lambda name: card)
     monkeypatch.setenv("IMGREC_MIRROR", str(archive.parent))
     splits = datasets.load("cifar10")
@@ -116,7 +115,7 @@ def test_cifar10_comes_from_a_classroom_mirror(tmp_path, monkeypatch):
 
 def test_an_unknown_name_offers_the_nearest():
     with pytest.raises(
-        ValueError, match="one of 7 data sets; got 'street'. Did you mean 'streets'"
+        ValueError, match="one of 10 data sets; got 'street'. Did you mean 'streets'"
     ):
         datasets.load("street")
 
@@ -130,9 +129,3 @@ def test_every_public_name_is_there_and_documented():
     for name in datasets.__all__:
         value = getattr(datasets, name)
         assert isinstance(value, tuple) or value.__doc__
-
-
-def test_the_sample_folder_is_an_image_folder():
-    sample = Path(__file__).parents[1] / "datasets" / "sample"
-    parts = datasets.from_folder(sample, image_size=(64, 64), fractions=(1, 0, 0))
-    assert parts.train.counts() == {"roundabout": 4, "stop": 4, "yield": 4}

@@ -1,24 +1,19 @@
-"""The published files, in miniature, go through torchvision's own readers and come out as sets."""
+"""The published files, in miniature, go through the readers and come out as sets."""
 
-import functools
 import gzip
 import hashlib
-import http.server
 import io
 import pickle
 import struct
-import tarfile
-import threading
-import zipfile
-from pathlib import Path
+from dataclasses import replace
 
+import local_server
 import numpy as np
 import pytest
 import torch
 import torchvision
 from PIL import Image
-from torchvision.datasets import gtsrb as torchvision_gtsrb
-from torchvision.datasets.utils import extract_archive
+from small_archives import tar_of, zip_of
 
 from imgrec_lab import datasets
 from imgrec_lab.datasets import public_sets, registry
@@ -44,28 +39,24 @@ def encoded(shade: int, format: str = "PPM", size: tuple[int, int] = (20, 24)) -
     return buffer.getvalue()
 
 
-def tar_gz(members: dict[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
-        for name, data in members.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            tar.addfile(info, io.BytesIO(data))
-    return buffer.getvalue()
-
-
-def zipped(members: dict[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, data in members.items():
-            archive.writestr(name, data)
-    return buffer.getvalue()
-
-
-def check_files_of_card_are_used(name: str, mirror: Path) -> None:
-    assert {Path(file).name for file in registry.find_card(name).files} == {
-        path.name for path in mirror.iterdir()
-    }
+def publish(name: str, files: dict[str, bytes], monkeypatch, *, mirror=None, address="") -> None:
+    """Let the card of a set speak of these files, on a mirror folder or at an address."""
+    card = registry.find_card(name)
+    assert [file.name for file in card.files] == list(files)
+    small = tuple(
+        replace(
+            file,
+            num_bytes=len(files[file.name]),
+            sha256=hashlib.sha256(files[file.name]).hexdigest(),
+            md5=None,
+            sources=(f"{address}/{file.name}",) if address else (),
+        )
+        for file in card.files
+    )
+    for file, data in files.items() if mirror else ():
+        (mirror / file).write_bytes(data)
+    card = replace(card, files=small, contents={})
+    monkeypatch.setattr(registry, "find_card", lambda name: card)
 
 
 def test_cifar10(mirror, monkeypatch):
@@ -75,19 +66,17 @@ def test_cifar10(mirror, monkeypatch):
     batch = pickle.dumps({"data": pixels[:40], "labels": labels[:40]})
     test = pickle.dumps({"data": pixels[40:], "labels": labels[40:]})
     meta = pickle.dumps({"label_names": ["airplane", "automobile"]})
-    archive = tar_gz({
+    archive = tar_of({
         "cifar-10-batches-py/data_batch_1": batch,
         "cifar-10-batches-py/test_batch": test,
         "cifar-10-batches-py/batches.meta": meta,
     })  # fmt: skip
-    (mirror / "cifar-10-python.tar.gz").write_bytes(archive)
+    publish("cifar10", {"cifar-10-python.tar.gz": archive}, monkeypatch, mirror=mirror)
     source = torchvision.datasets.CIFAR10
-    monkeypatch.setattr(source, "tgz_md5", md5(archive))
     monkeypatch.setattr(source, "train_list", [["data_batch_1", md5(batch)]])
     monkeypatch.setattr(source, "test_list", [["test_batch", md5(test)]])
     monkeypatch.setattr(source, "meta", source.meta | {"md5": md5(meta)})
     splits = datasets.load("cifar10")
-    check_files_of_card_are_used("cifar10", mirror)
     assert [len(part) for part in splits] == [36, 4, 20]
     assert splits.test.name == "cifar10 test"
     assert splits.test.classes == ("airplane", "automobile")
@@ -103,22 +92,15 @@ def test_gtsrb_keeps_the_frames_of_a_sign_together(mirror, monkeypatch):
         for frame in range(5)
     }
     files = {
-        "GTSRB-Training_fixed.zip": zipped(train),
-        "GTSRB_Final_Test_Images.zip": zipped(
+        "GTSRB-Training_fixed.zip": zip_of(train),
+        "GTSRB_Final_Test_Images.zip": zip_of(
             {"GTSRB/Final_Test/Images/00000.ppm": encoded(200, size=(40, 10))}
         ),
-        "GTSRB_Final_Test_GT.zip": zipped(
+        "GTSRB_Final_Test_GT.zip": zip_of(
             {"GT-final_test.csv": b"Filename;ClassId\n00000.ppm;1\n"}
         ),
     }
-    for name, data in files.items():
-        (mirror / name).write_bytes(data)
-    check_files_of_card_are_used("gtsrb", mirror)
-
-    def extract(url: str, download_root: str, md5: str) -> None:
-        extract_archive(str(Path(download_root) / url.rsplit("/")[-1]), download_root)
-
-    monkeypatch.setattr(torchvision_gtsrb, "download_and_extract_archive", extract)
+    publish("gtsrb", files, monkeypatch, mirror=mirror)
     splits = datasets.load("gtsrb")
     assert [len(part) for part in splits] == [90, 10, 1]
     assert splits.train.classes == public_sets.GTSRB_CLASSES and len(splits.train.classes) == 43
@@ -133,19 +115,15 @@ def test_pets(mirror, monkeypatch):
         "trainval": [("Abyssinian_1", 1), ("pug_dog_1", 2)],
         "test": [("pug_dog_2", 2), ("Abyssinian_2", 1)],
     }
-    images = tar_gz({
+    images = tar_of({
         f"images/{name}.jpg": encoded(90, "JPEG") for part in listed.values() for name, _ in part
     })  # fmt: skip
-    annotations = tar_gz({
+    annotations = tar_of({
         f"annotations/{part}.txt": "".join(f"{n} {k} 1 1\n" for n, k in rows).encode()
         for part, rows in listed.items()
     })  # fmt: skip
-    (mirror / "images.tar.gz").write_bytes(images)
-    (mirror / "annotations.tar.gz").write_bytes(annotations)
-    check_files_of_card_are_used("pets", mirror)
-    resources = [(f"http://127.0.0.1:9/{n}.tar.gz", md5(d)) for n, d in
-                 (("images", images), ("annotations", annotations))]  # fmt: skip
-    monkeypatch.setattr(torchvision.datasets.OxfordIIITPet, "_RESOURCES", resources)
+    files = {"images.tar.gz": images, "annotations.tar.gz": annotations}
+    publish("pets", files, monkeypatch, mirror=mirror)
     with pytest.warns(UserWarning, match=r"'Abyssinian' \(1\), 'Pug Dog' \(1\)"):
         splits = datasets.load("pets", image_size=(16, 12))
     assert splits.train.images.shape == (2, 3, 16, 12)
@@ -169,61 +147,99 @@ def fashion_files() -> dict[str, bytes]:
     }
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *args) -> None:
-        pass
-
-
-@pytest.fixture
-def server(tmp_path):
-    """A folder that is served on loopback, and its address."""
-    folder = tmp_path / "server"
-    folder.mkdir()
-    handler = functools.partial(Quiet, directory=str(folder))
-    running = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=running.serve_forever, daemon=True).start()
-    yield folder, f"http://127.0.0.1:{running.server_port}/"
-    running.shutdown()
-
-
-def use_fashion(files: dict[str, bytes], folder: Path, address: str, monkeypatch) -> None:
-    for name, data in files.items():
-        (folder / name).write_bytes(data)
-    source = torchvision.datasets.FashionMNIST
-    monkeypatch.setattr(source, "resources", [(name, md5(data)) for name, data in files.items()])
-    monkeypatch.setattr(source, "mirrors", [address])
-
-
 def test_fashion_mnist_from_the_mirror(mirror, monkeypatch):
-    use_fashion(fashion_files(), mirror, "http://127.0.0.1:9/", monkeypatch)
-    check_files_of_card_are_used("fashion-mnist", mirror)
+    publish("fashion-mnist", fashion_files(), monkeypatch, mirror=mirror)
     splits = datasets.load("fashion-mnist")
     assert [len(part) for part in splits] == [30, 10, 10]
     assert splits.train.images.shape == (30, 1, 28, 28)
     assert splits.test.classes[9] == "Ankle boot"
 
 
-def test_fashion_mnist_by_download(server, monkeypatch):
-    folder, address = server
-    monkeypatch.delenv("IMGREC_MIRROR")
-    use_fashion(fashion_files(), folder, address, monkeypatch)
-    first = datasets.load("fashion-mnist")
-    for path in folder.iterdir():
-        path.unlink()
+def test_fashion_mnist_by_download(monkeypatch):
+    with local_server.serving() as server:
+        server.files |= fashion_files()
+        publish("fashion-mnist", fashion_files(), monkeypatch, address=server.address)
+        first = datasets.load("fashion-mnist")
     again = datasets.load("fashion-mnist")  # now from the cache
     assert torch.equal(first.test.images, again.test.images)
     larger = datasets.load("fashion-mnist", image_size=(56, 56))  # from the files kept beside it
     assert larger.test.images.shape == (10, 1, 56, 56)
 
 
-def test_a_damaged_download_is_never_read(server, tmp_path, monkeypatch):
-    folder, address = server
-    monkeypatch.delenv("IMGREC_MIRROR")
-    use_fashion(fashion_files(), folder, address, monkeypatch)
-    (folder / "t10k-images-idx3-ubyte.gz").write_bytes(b"half of it")
-    with pytest.raises(datasets.DataUnavailable, match=r"Fashion-MNIST.*load\('digits'\)"):
-        datasets.load("fashion-mnist")
-    assert not list((tmp_path / "data").rglob("*ubyte*"))
+def test_a_damaged_download_is_never_read(tmp_path, monkeypatch):
+    with local_server.serving() as server:
+        server.files |= fashion_files() | {"t10k-images-idx3-ubyte.gz": b"half of it"}
+        publish("fashion-mnist", fashion_files(), monkeypatch, address=server.address)
+        with pytest.raises(datasets.DataUnavailable, match=r"Fashion-MNIST.*load\('digits'\)"):
+            datasets.load("fashion-mnist")
+    assert not list((tmp_path / "data").rglob("t10k-images*"))
+    assert not (tmp_path / "data" / "raw").exists()
+
+
+def mask_of(people: np.ndarray, mode: str) -> bytes:
+    """A PNG whose pixels are the numbers of people; Penn-Fudan's are grey or have a palette."""
+    buffer = io.BytesIO()
+    image = Image.fromarray(people)
+    if mode == "P":
+        image = image.convert("L")
+        image.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0])
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("mode", ["L", "P"])
+def test_penn_fudan_reads_people_from_the_numbers_in_their_masks(mirror, monkeypatch, mode):
+    people = np.zeros((24, 40), dtype=np.uint8)
+    people[4:20, 2:10] = 1
+    people[0:24, 30:40] = 2
+    files = {}
+    for index in range(10):
+        files[f"PennFudanPed/PNGImages/P{index}.png"] = encoded(20 * index, "PNG", (40, 24))
+        files[f"PennFudanPed/PedMasks/P{index}_mask.png"] = mask_of(people, mode)
+    empty = np.zeros((24, 40), dtype=np.uint8)
+    files["PennFudanPed/PedMasks/P9_mask.png"] = mask_of(empty, mode)
+    archive = {"PennFudanPed.zip": zip_of(files)}
+    publish("penn-fudan", archive, monkeypatch, mirror=mirror)
+    splits = datasets.load("penn-fudan", image_size=(20, 20))  # half the size, bars of 4 and 4
+    assert [len(part) for part in splits] == [7, 1, 2]
+    assert splits.train.classes == ("pedestrian",) and splits.val.name == "penn-fudan val"
+    targets = [target for part in splits for target in part.targets]
+    assert sorted(len(target["boxes"]) for target in targets) == [0] + [2] * 9
+    target = next(target for target in targets if len(target["boxes"]))
+    assert target["boxes"].tolist() == [[1, 6, 5, 14], [15, 4, 20, 16]]
+    assert target["masks"].sum(dim=(1, 2)).tolist() == [4 * 8, 5 * 12]
+    assert target["masks"][0, 6:14, 1:5].all() and target["labels"].tolist() == [0, 0]
+    assert splits.train.images[:, :, :4].sum() == 0 and splits.train.images[:, 2, 5].min() > 50
+
+
+BLOOD = """<annotation><filename>{}</filename>
+<size><width>40</width><height>24</height><depth>3</depth></size>
+<object><name>RBC</name>
+<bndbox><xmin>3</xmin><ymin>5</ymin><xmax>10</xmax><ymax>20</ymax></bndbox></object>
+</annotation>"""
+
+
+def test_bccd_keeps_the_lists_of_its_authors_and_comes_back_from_the_cache(mirror, monkeypatch):
+    top = "BCCD_Dataset-1.0/BCCD"
+    lists = {"train": ["C1", "C4"], "val": ["C0"], "test": ["C3", "C2"]}
+    files = {"BCCD_Dataset-1.0/plot.py": b"not wanted"}
+    for part, names in lists.items():
+        files[f"{top}/ImageSets/Main/{part}.txt"] = "\n".join(names).encode()
+        for name in names:
+            files[f"{top}/JPEGImages/{name}.jpg"] = encoded(50 * int(name[1]), "JPEG", (40, 24))
+            files[f"{top}/Annotations/{name}.xml"] = BLOOD.format(f"{name}.jpg").encode()
+    publish("bccd", {"BCCD_Dataset-1.0.zip": zip_of(files)}, monkeypatch, mirror=mirror)
+    for _ in range(2):
+        splits = datasets.load("bccd", image_size=(24, 40))
+        assert [len(part) for part in splits] == [2, 1, 2]
+        assert splits.test.name == "bccd test" and splits.test.classes == ("RBC",)
+        reds = [part.images[:, 0, 12, 20].tolist() for part in splits]
+        assert [[round(red / 50) for red in part] for part in reds] == [[1, 4], [0], [2, 3]]
+        targets = [target for part in splits for target in part.targets]
+        assert [len(target["boxes"]) for target in targets] == [1] * 5
+        assert all("masks" not in target for target in targets)
+        for file in mirror.iterdir():
+            file.unlink()
 
 
 def test_digits_are_scaled_to_the_full_range():

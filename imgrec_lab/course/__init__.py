@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from imgrec_lab.course import environment, lessons
+from imgrec_lab.course import data_commands, environment, lessons
 
 
 class ContractError(AssertionError):
@@ -108,6 +108,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--seed", type=int, default=0)
     command.add_argument("--resume", action="store_true", help="go on with the run in --out")
     command.set_defaults(run=_train)
+
+    command = commands.add_parser("data", help="list, get, check and describe data sets")
+    data_commands.add_to(command)
 
     command = commands.add_parser("notebooks", help="run notebooks and store their outputs")
     command.add_argument("paths", nargs="*", help="notebooks; default: all of them")

@@ -11,8 +11,10 @@ itself. This module is the door: the rooms behind it are ``image_sets`` (what a 
 ``image_folder``, ``splitting``, ``loaders`` and, for sets by name, ``registry``.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,7 @@ from imgrec_lab.datasets.image_folder import from_folder, to_folder
 from imgrec_lab.datasets.image_sets import FileSet, ImageSet, SceneSet
 from imgrec_lab.datasets.loaders import FileLoader, MemoryLoader, make_loader
 from imgrec_lab.datasets.registry import DataUnavailable
+from imgrec_lab.datasets.scene_folder import from_annotations, to_annotations
 from imgrec_lab.datasets.set_versions import (
     compare_versions,
     load_version,
@@ -41,21 +44,28 @@ __all__ = [
     "SceneSet",
     "Splits",
     "compare_versions",
+    "from_annotations",
     "from_folder",
     "load",
     "load_version",
     "make_loader",
     "save_version",
     "split",
+    "to_annotations",
     "to_folder",
     "versions",
 ]
 
-NAMES = ("signs", "streets", "digits", *(card.name for card in registry.CARDS))
+NAMES = tuple(card.name for card in registry.CARDS)
 _SIGNS_PER_CLASS = {"train": 300, "val": 50, "test": 100}
 _STREETS = {"train": 1200, "val": 150, "test": 250}
 _SEEDS = {"train": 1001, "val": 1002, "test": 1003}  # no lesson draws with these
 _PUBLIC_FRACTIONS = (0.9, 0.1, 0.0)  # of the published training part; its test part stays whole
+_UNSPLIT_FRACTIONS = (0.7, 0.1, 0.2)  # where the authors made no parts
+_READERS = tuple(
+    f"datasets/{name}"
+    for name in ("public_sets", "image_files", "image_folder", "scene_folder", "splitting")
+)
 
 
 def load(name: str, *, image_size: tuple[int, int] | None = None) -> Splits:
@@ -66,7 +76,8 @@ def load(name: str, *, image_size: tuple[int, int] | None = None) -> Splits:
 
     Args:
         name: "signs" (14 classes) and "streets" (boxes and masks), which are drawn; "digits",
-            which comes with scikit-learn; "cifar10", "gtsrb", "pets" or "fashion-mnist".
+            which comes with scikit-learn; "cifar10", "gtsrb", "pets" or "fashion-mnist"; with
+            boxes "penn-fudan" (masks too), "bccd" and "raccoon".
         image_size: (height, width) in pixels; None gives the set's usual size.
 
     Returns:
@@ -124,20 +135,25 @@ def _draw_streets(number: int, seed: int, image_size: tuple[int, int]) -> SceneS
 
 def _public(card: registry.Card, image_size: tuple[int, int]) -> Splits:
     def build() -> dict[str, Any]:
-        root = registry.obtain(card)
-        if root.name == card.name:
-            published = public_sets.read(card.name, root, image_size=image_size)
-            train, val, _ = split(
-                published.train, fractions=_PUBLIC_FRACTIONS, groups=published.groups
-            )
-            splits = Splits(train, val, published.test)
-        else:
-            splits = from_folder(
-                root, image_size=image_size, fractions=_PUBLIC_FRACTIONS, in_memory=True
-            )
+        splits = _read_public(card, registry.obtain(card), image_size)
         return {part: _packed(value) for part, value in splits._asdict().items()}
 
-    return _cached(card.name, image_size, data_cache.fingerprint(card), build)
+    readers = data_cache.source_hash("annotations", *_READERS)
+    key = data_cache.fingerprint(card.files, card.instead, readers)
+    return _cached(card.name, image_size, key, build)
+
+
+def _read_public(card: registry.Card, root: Path, image_size: tuple[int, int]) -> Splits:
+    if root.name != card.name:  # an image folder from a mirror
+        return from_folder(root, image_size=image_size, fractions=_PUBLIC_FRACTIONS, in_memory=True)
+    if card.annotations:
+        folder = root / card.annotations
+        return from_annotations(folder, image_size=image_size, fractions=_UNSPLIT_FRACTIONS)
+    published = public_sets.read(card.name, root, image_size=image_size)
+    if published.test is None:
+        return split(published.train, fractions=_UNSPLIT_FRACTIONS)
+    train, val, _ = split(published.train, fractions=_PUBLIC_FRACTIONS, groups=published.groups)
+    return Splits(train, val, published.test)
 
 
 def _cached(
@@ -159,13 +175,15 @@ def _packed(data: ImageSet | SceneSet) -> dict[str, Any]:
     if isinstance(data, ImageSet):
         unreadable = [list(item) for item in data.unreadable]
         return values | {"labels": data.labels, "unreadable": unreadable}
-    masks = torch.cat([target["masks"] for target in data.targets])  # (sum of M, H, W)
-    return values | {
+    values |= {
         "counts": [len(target["boxes"]) for target in data.targets],
         "boxes": torch.cat([target["boxes"] for target in data.targets]),
         "labels": torch.cat([target["labels"] for target in data.targets]),
-        "mask_bits": torch.from_numpy(np.packbits(masks.numpy())),  # an eighth of the bytes
     }
+    if all("masks" in target for target in data.targets):
+        masks = torch.cat([target["masks"] for target in data.targets])  # (sum of M, H, W)
+        values["mask_bits"] = torch.from_numpy(np.packbits(masks.numpy()))  # an eighth of the bytes
+    return values
 
 
 def _unpacked(values: dict[str, Any]) -> ImageSet | SceneSet:
@@ -173,13 +191,11 @@ def _unpacked(values: dict[str, Any]) -> ImageSet | SceneSet:
     if "counts" not in values:
         unreadable = tuple(image_files.Unreadable(*item) for item in values["unreadable"])
         return ImageSet(images, values["labels"], classes, unreadable=unreadable)
-    height, width = images.shape[2:]
-    size = len(values["boxes"]) * height * width
-    bits = np.unpackbits(values["mask_bits"].numpy(), count=size).view(bool)
-    masks = torch.from_numpy(bits).view(-1, height, width)
-    columns = (part.split(values["counts"]) for part in (values["boxes"], values["labels"], masks))
-    targets = [
-        {"boxes": boxes, "labels": labels, "masks": masks}
-        for boxes, labels, masks in zip(*columns, strict=True)
-    ]
+    columns = {"boxes": values["boxes"], "labels": values["labels"]}
+    if "mask_bits" in values:
+        shape = (len(values["boxes"]), *images.shape[2:])  # (sum of M, H, W)
+        bits = np.unpackbits(values["mask_bits"].numpy(), count=math.prod(shape))
+        columns["masks"] = torch.from_numpy(bits.view(bool).reshape(shape))
+    parts = zip(*(column.split(values["counts"]) for column in columns.values()), strict=True)
+    targets = [dict(zip(columns, part, strict=True)) for part in parts]
     return SceneSet(images, targets, classes)

@@ -142,6 +142,30 @@ def check_image_size(image_size: tuple[int, int]) -> None:
         )
 
 
+def placing(
+    size: tuple[int, int], image_size: tuple[int, int], fit: Fit
+) -> tuple[float, float, float, float]:
+    """Where the pixels of a picture of one size lie once it was brought to another.
+
+    Args:
+        size: (height, width) of the picture in its file, pixels.
+        image_size: (height, width) that it is brought to.
+        fit: see ``read_image``.
+
+    Returns:
+        (scale_x, scale_y, left, top): x becomes ``x * scale_x + left``, and y likewise.
+    """
+    (height, width), (new_height, new_width) = size, image_size
+    if fit == "pad":
+        (left, top), (inner_width, inner_height) = _padding((width, height), image_size)
+        return inner_width / width, inner_height / height, left, top
+    x1, y1, x2, y2 = (0, 0, width, height)
+    if fit == "crop":
+        x1, y1, x2, y2 = _centre_box((width, height), new_width / new_height)
+    scale_x, scale_y = new_width / (x2 - x1), new_height / (y2 - y1)
+    return scale_x, scale_y, -x1 * scale_x, -y1 * scale_y
+
+
 class _ReadError(Exception):
     """Carries the reason from the decoder to the public edge."""
 
@@ -212,14 +236,22 @@ def _scaled(pixels: np.ndarray) -> np.ndarray:
 def _resized(image: Image.Image, image_size: tuple[int, int], fit: Fit) -> Image.Image:
     height, width = image_size
     if fit == "pad":
-        scale = min(width / image.width, height / image.height)
-        inner = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+        corner, inner = _padding(image.size, image_size)
         canvas = Image.new(image.mode, (width, height))
-        corner = ((width - inner[0]) // 2, (height - inner[1]) // 2)
         canvas.paste(image.resize(inner, Image.Resampling.BICUBIC, reducing_gap=3.0), corner)
         return canvas
     box = _centre_box(image.size, width / height) if fit == "crop" else None
     return image.resize((width, height), Image.Resampling.BICUBIC, box=box, reducing_gap=3.0)
+
+
+def _padding(
+    size: tuple[int, int], image_size: tuple[int, int]
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """(left, top) and (width, height) of a whole picture (width, height) between black bars."""
+    height, width = image_size
+    scale = min(width / size[0], height / size[1])
+    inner = max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+    return ((width - inner[0]) // 2, (height - inner[1]) // 2), inner
 
 
 def _centre_box(size: tuple[int, int], aspect_ratio: float) -> tuple[float, float, float, float]:

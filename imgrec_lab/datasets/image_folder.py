@@ -64,7 +64,9 @@ def from_folder(
         level: _list_files(folder, classes, image_size, channels, fit, f"{root.name} {level}")
         for level, folder in levels.items()
     }
-    files = _with_missing_levels(parts, fractions, seed, root.name)
+    if not any(map(len, parts.values())):
+        raise ValueError(f"{root.name} must hold pictures; all of its class folders are empty.")
+    files = splitting.with_missing_parts(parts, fractions=fractions, seed=seed, name=root.name)
     needed_gib = sum(part.size_gib() for part in files)
     if in_memory is None:
         in_memory = needed_gib <= MEMORY_SHARE * runtime.available_memory_gib()
@@ -168,23 +170,6 @@ def _list_files(
         labels += [label] * len(files)
     labels = torch.tensor(labels, dtype=torch.int64)
     return FileSet(tuple(paths), labels, classes, image_size, channels, fit, name)
-
-
-def _with_missing_levels(
-    parts: dict[str, FileSet], fractions: tuple[float, float, float], seed: int, name: str
-) -> Splits:
-    """Split off from train what is missing; what is there is taken as it is."""
-    val_share = 0 if "val" in parts else fractions[1]
-    test_share = 0 if "test" in parts else fractions[2]
-    if sum(parts[level].labels.numel() for level in parts) == 0:
-        raise ValueError(f"{name} must hold pictures; all of its class folders are empty.")
-    shares = (1 - val_share - test_share, val_share, test_share)
-    made = splitting.split(parts["train"], fractions=shares, seed=seed)
-    return Splits(
-        replace(made.train, name=f"{name} train"),
-        parts.get("val") or replace(made.val, name=f"{name} val"),
-        parts.get("test") or replace(made.test, name=f"{name} test"),
-    )
 
 
 def _pictures_only(part: FileSet) -> FileSet:

@@ -5,10 +5,13 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from imgrec_lab.datasets.image_sets import FileSet, ImageSet
+from imgrec_lab import box_ops
+from imgrec_lab.datasets import image_files
+from imgrec_lab.datasets.image_sets import FileSet, ImageSet, SceneSet
 
 GTSRB_CLASSES = (
     "speed 20", "speed 30", "speed 50", "speed 60", "speed 70", "speed 80", "end of speed 80",
@@ -26,13 +29,13 @@ class Published(NamedTuple):
     """A set as its authors split it.
 
     Attributes:
-        train, test: its two parts.
+        train, test: its two parts; a set that they did not split is all ``train``.
         groups: training pictures with the same number belong together (frames of one sign, say),
             (N,) int64; None where every picture stands alone.
     """
 
-    train: ImageSet
-    test: ImageSet
+    train: ImageSet | SceneSet
+    test: ImageSet | None = None
     groups: Tensor | None = None
 
 
@@ -41,7 +44,7 @@ def read(name: str, root: Path, *, image_size: tuple[int, int]) -> Published:
 
     Args:
         name: of its card.
-        root: the folder in torchvision's layout.
+        root: the folder in the layout of the originals, which is torchvision's where it has one.
         image_size: (height, width) in pixels.
     """
     match name:
@@ -53,6 +56,8 @@ def read(name: str, root: Path, *, image_size: tuple[int, int]) -> Published:
             return _pets(root, image_size)
         case "fashion-mnist":
             return _fashion_mnist(root, image_size)
+        case "penn-fudan":
+            return _penn_fudan(root, image_size)
     raise ValueError(f"there is no reader for {name!r}")
 
 
@@ -130,3 +135,38 @@ def _pets(root: Path, image_size: tuple[int, int]) -> Published:
         return FileSet(paths, labels, tuple(source.classes), image_size).to_memory()
 
     return Published(part("trainval"), part("test"))
+
+
+def _penn_fudan(root: Path, image_size: tuple[int, int]) -> Published:
+    """One picture a scene, with a second one whose grey levels number the people in it."""
+    pictures = sorted((root / "PennFudanPed" / "PNGImages").glob("*.png"))
+    masks = [root / "PennFudanPed" / "PedMasks" / f"{path.stem}_mask.png" for path in pictures]
+    images = [image_files.read_image(path, image_size=image_size, fit="pad") for path in pictures]
+    targets = [_people(path, image_size) for path in masks]
+    return Published(SceneSet(torch.stack(images), targets, ("pedestrian",)))
+
+
+def _people(path: Path, image_size: tuple[int, int]) -> box_ops.Target:
+    """The people of one mask picture, brought to size as ``read_image`` does with ``fit="pad"``."""
+    with Image.open(path) as mask:
+        size = (mask.height, mask.width)
+        scale_x, scale_y, left, top = image_files.placing(size, image_size, "pad")
+        inner = (round(mask.width * scale_x), round(mask.height * scale_y))
+        canvas = Image.new(mask.mode, image_size[::-1])
+        canvas.paste(mask.resize(inner, Image.Resampling.NEAREST), (left, top))
+    numbers = torch.from_numpy(np.array(canvas))  # (H, W), 0 where there is nobody
+    people = numbers.unique()
+    masks = numbers == people[people > 0, None, None]  # (M, H, W)
+    return {
+        "boxes": _boxes_around(masks),
+        "labels": torch.zeros(len(masks), dtype=torch.int64),
+        "masks": masks,
+    }
+
+
+def _boxes_around(masks: Tensor) -> Tensor:
+    """The tightest boxes (M, 4), float32 xyxy pixels, half-open, of M masks that are not empty."""
+    from torchvision.ops import masks_to_boxes
+
+    boxes = masks_to_boxes(masks)  # its right and lower edges are the last pixels inside
+    return boxes + torch.tensor([0.0, 0.0, 1.0, 1.0])

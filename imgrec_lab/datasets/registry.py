@@ -1,167 +1,125 @@
-"""The public data sets that can be had by name: their cards, and how their files get here.
+"""The data sets that bear a name: their cards, and how the files of the public ones get here.
 
-A prepared copy in the cache comes first, then ``IMGREC_MIRROR`` (a folder or URL that holds the
-archives: one copy for a classroom without internet), then the download that torchvision knows.
-Files are checked against their published sums, unpacked into a temporary folder and renamed, so
-what is half there is never read.
+The cards are read from ``registry.toml``. Files come from the cache, else from ``IMGREC_MIRROR``
+(a folder or URL that holds the archives: one copy for a classroom without internet), else from the
+addresses on the card. They are checked, unpacked into a temporary folder and renamed, so what is
+half there is never read.
 """
 
 import contextlib
 import difflib
-import hashlib
 import os
 import shutil
-import socket
-import tarfile
-import urllib.error
+import tomllib
 import urllib.parse
-import urllib.request
 import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from imgrec_lab.datasets import data_cache
+from filelock import FileLock  # comes with torch
 
-_TIMEOUT_SECONDS = 20  # of silence on a connection
-_BLOCK_BYTES = 1 << 20
+from imgrec_lab.datasets import archives, data_cache, downloads
 
 
-class DataUnavailable(RuntimeError):
+class DataUnavailable(OSError):
     """A data set could not be had; the message says why, what to do and what to go on with."""
 
 
 @dataclass(frozen=True)
-class Archive:
-    """An archive of an image folder, as a classroom mirror holds it."""
+class File:
+    """One file of a data set, as its authors or a classroom mirror hold it.
 
-    file: str
-    sha256: str
+    Attributes:
+        name: of the file.
+        num_bytes, sha256, md5: as published; None where no one published it.
+        sources: addresses that are tried in this order, after the mirror.
+        folder: where it is unpacked, below the folder of the set.
+        members: which parts of the archive are wanted; none means all.
+        note: what one must know before using it.
+        layout: "folder" for an image folder, "" for the layout of the originals.
+    """
+
+    name: str
+    num_bytes: int | None = None
+    sha256: str | None = None
+    md5: str | None = None
+    sources: tuple[str, ...] = ()
+    folder: str = ""
+    members: tuple[str, ...] = ()
+    note: str = ""
+    layout: str = ""
 
 
 @dataclass(frozen=True)
 class Card:
-    """What one should know of a public data set before using it.
+    """What one should know of a data set before using it.
 
     Attributes:
         name: what ``datasets.load`` takes.
         title, licence, url: of the original publication.
-        num_train, num_test: images.
+        brief, what: a few words for a table; a sentence with the numbers.
+        pictures: how many, by the parts of its authors; "all" where they did not split it.
         num_classes: K.
         image_size: (height, width) in pixels that ``load`` gives unless another is asked for.
-        download_mb: size of the original archives.
+        split: where the three parts of ``load`` come from.
         limits: what the set is not.
-        go_on_with: the embedded set that serves where this one cannot be had.
-        files: the original archives, where torchvision looks for them.
-        folder_archive: the same pictures as an image folder, on a mirror only.
+        go_on_with: the set that serves where this one cannot be had.
+        download_mb: size of the original files; 0 for a set that needs none.
+        annotations: the folder below its own whose labels ``annotations.read`` knows, or "".
+        contents: how many files must match a pattern, where no published sum vouches for them.
+        files: the originals, all of which are needed.
+        instead: archives of the same pictures, each complete, that a mirror may hold instead.
     """
 
     name: str
     title: str
+    brief: str
+    what: str
     licence: str
     url: str
-    num_train: int
-    num_test: int
+    pictures: Mapping[str, int]
     num_classes: int
     image_size: tuple[int, int]
-    download_mb: int
+    split: str
     limits: str
-    go_on_with: str
-    files: tuple[str, ...]
-    folder_archive: Archive | None = None
+    go_on_with: str = ""
+    download_mb: int = 0
+    annotations: str = ""
+    contents: Mapping[str, int] = field(default_factory=dict)
+    files: tuple[File, ...] = ()
+    instead: tuple[File, ...] = ()
 
 
-CARDS = (
-    Card(
-        name="cifar10",
-        title="CIFAR-10 (Krizhevsky 2009)",
-        licence="none stated by its author; published for research",
-        url="https://www.cs.toronto.edu/~kriz/cifar.html",
-        num_train=50_000,
-        num_test=10_000,
-        num_classes=10,
-        image_size=(32, 32),
-        download_mb=170,
-        limits=(
-            "Found on the web by search words and labelled by students: about 0.5 % of the test "
-            "labels are wrong, and some test pictures have near-duplicates in the training set."
-        ),
-        go_on_with="signs",
-        files=("cifar-10-python.tar.gz",),
-        folder_archive=Archive(
-            "cifar10-jpeg.tar.xz",
-            "fcaa07ba00f779d9d522cb4c4da38795011524baf15620a8ae65190f2be7dd59",
-        ),
-    ),
-    Card(
-        name="gtsrb",
-        title="German Traffic Sign Recognition Benchmark (Stallkamp et al. 2012)",
-        licence="none stated by its authors; published for research",
-        url="https://benchmark.ini.rub.de",
-        num_train=26_640,
-        num_test=12_630,
-        num_classes=43,
-        image_size=(32, 32),
-        download_mb=276,
-        limits=(
-            "Tracks of 30 frames of one and the same sign: a random split leaks, so whole tracks "
-            "go to validation. Classes differ tenfold in size. Germany by day, 2010."
-        ),
-        go_on_with="signs",
-        files=(
-            "gtsrb/GTSRB-Training_fixed.zip",
-            "gtsrb/GTSRB_Final_Test_Images.zip",
-            "gtsrb/GTSRB_Final_Test_GT.zip",
-        ),
-    ),
-    Card(
-        name="pets",
-        title="Oxford-IIIT Pet (Parkhi et al. 2012)",
-        licence="CC BY-SA 4.0",
-        url="https://www.robots.ox.ac.uk/~vgg/data/pets/",
-        num_train=3_680,
-        num_test=3_669,
-        num_classes=37,
-        image_size=(128, 128),
-        download_mb=811,
-        limits=(
-            "37 breeds with about 100 pictures each: few to learn from without a pretrained "
-            "network. Photographs that owners chose to share, so mostly close and well lit."
-        ),
-        go_on_with="signs",
-        files=("oxford-iiit-pet/images.tar.gz", "oxford-iiit-pet/annotations.tar.gz"),
-    ),
-    Card(
-        name="fashion-mnist",
-        title="Fashion-MNIST (Xiao et al. 2017)",
-        licence="MIT",
-        url="https://github.com/zalandoresearch/fashion-mnist",
-        num_train=60_000,
-        num_test=10_000,
-        num_classes=10,
-        image_size=(28, 28),
-        download_mb=31,
-        limits=(
-            "Shop pictures of single garments, cut out, centred and grey: far easier than clothes "
-            "on people."
-        ),
-        go_on_with="digits",
-        files=(
-            "FashionMNIST/raw/train-images-idx3-ubyte.gz",
-            "FashionMNIST/raw/train-labels-idx1-ubyte.gz",
-            "FashionMNIST/raw/t10k-images-idx3-ubyte.gz",
-            "FashionMNIST/raw/t10k-labels-idx1-ubyte.gz",
-        ),
-    ),
-)
+def _read_cards() -> tuple[Card, ...]:
+    """All cards, from beside this module where it is installed, else from the repository."""
+    path = Path(__file__).with_name("registry.toml")
+    if not path.is_file():
+        path = Path(__file__).parents[2] / "datasets" / "registry.toml"
+    return tuple(map(_card, tomllib.loads(path.read_text("utf-8"))["set"]))
+
+
+def _card(values: dict[str, Any]) -> Card:
+    values["files"] = tuple(map(_file, values.pop("file", ())))
+    values["instead"] = tuple(map(_file, values.pop("instead", ())))
+    return Card(**values | {"image_size": tuple(values["image_size"])})
+
+
+def _file(values: dict[str, Any]) -> File:
+    lists = {key: tuple(values.get(key, ())) for key in ("sources", "members")}
+    return File(**values | lists)
+
+
+CARDS = _read_cards()
 
 
 def find_card(name: str) -> Card | None:
-    """The card of a public set, or None."""
+    """The card of a set, or None."""
     return next((card for card in CARDS if card.name == name), None)
 
 
-def unknown_name(name: str, known: tuple[str, ...]) -> str:
+def unknown_name(name: str, known: Sequence[str]) -> str:
     """The sentence for a name that no set bears, with the nearest one that does."""
     near = difflib.get_close_matches(str(name).lower(), known, n=1, cutoff=0.5)
     advice = f"Did you mean {near[0]!r}?" if near else f"Try one of {', '.join(known)}."
@@ -170,59 +128,125 @@ def unknown_name(name: str, known: tuple[str, ...]) -> str:
     return f"name must be one of {len(known)} data sets; got {name!r}. {advice}"
 
 
+def unpacked(card: Card, data: Path) -> Path | None:
+    """The folder with a set's complete files below the data folder; None if they are not here."""
+    layouts = ["", *(file.layout for file in card.instead)]
+    folders = (_folder(card, layout, data) for layout in layouts)
+    return next((folder for folder in folders if folder.is_dir()), None)
+
+
 def obtain(card: Card) -> Path:
     """The folder with a set's complete, unpacked files, fetched where it is not here yet.
 
     Returns:
-        a folder in torchvision's layout, or ``NAME-folder``, an image folder from the mirror.
+        a folder in the layout of the originals, or ``NAME-folder``, an image folder.
 
     Raises:
         DataUnavailable: if the set can be had neither from cache, mirror nor download.
+        ValueError: if the set is drawn or comes with a library.
     """
-    raw = data_cache.working_dir() / "raw"
-    originals, folder = raw / card.name, raw / f"{card.name}-folder"
-    for prepared in (originals, folder):
-        if prepared.is_dir():
-            return prepared
-    if card.folder_archive is not None and _mirror():
+    if here := unpacked(card, data_cache.data_dir()):  # which may be shared and read-only
+        return here
+    if not card.files:
+        raise ValueError(f"{card.name} needs no files; use datasets.load({card.name!r}).")
+    data = data_cache.working_dir()
+    part_way = data / "downloads" / card.name
+    part_way.parent.mkdir(exist_ok=True)
+    with FileLock(f"{part_way}.lock"):  # a second process waits, and finds the set here
+        if here := unpacked(card, data):
+            return here
+        part_way.mkdir(exist_ok=True)
+        folder = _fetch_set(card, data, part_way)
+        shutil.rmtree(part_way)
+    return folder
+
+
+def _fetch_set(card: Card, data: Path, part_way: Path) -> Path:
+    for file in card.instead if _mirror() else ():
         with _mirror_may_fail():
-            return data_cache.fill_folder(folder, lambda to: _unpack(card.folder_archive, to))
+            path = _from_mirror(file, part_way)
+            return _unpack_set(card, {file: path}, _folder(card, file.layout, data))
     try:
-        return data_cache.fill_folder(originals, lambda to: _fill_with_originals(card, to))
-    except Exception as error:  # urllib, torchvision and archive readers raise many kinds
+        paths = {file: _fetch(file, part_way) for file in card.files}
+        return _unpack_set(card, paths, _folder(card, "", data))
+    except Exception as error:  # urllib and the archive readers raise many kinds
+        if isinstance(error, ValueError):  # a wrong archive: the next try must not find it here
+            shutil.rmtree(part_way)
         raise DataUnavailable(_unavailable(card, error)) from error
 
 
-def fetch(file: str, mirror: str, to: Path) -> Path:
-    """Copy one file from a mirror, a folder or URL, into the folder ``to``.
+def _folder(card: Card, layout: str, data: Path) -> Path:
+    return data / "raw" / (f"{card.name}-{layout}" if layout else card.name)
+
+
+def _fetch(file: File, part_way: Path) -> Path:
+    """The complete, checked file: from an earlier try, the mirror or the first source that has it.
+
+    Raises:
+        OSError: if no source has it, with what each of them said.
+    """
+    path = part_way / file.name
+    if path.is_file():  # it was checked before it got this name
+        return path
+    if _mirror():
+        with _mirror_may_fail():
+            return _from_mirror(file, part_way)
+    problems = []
+    for url in file.sources:
+        try:
+            return _download(file, url, part_way)
+        except (OSError, ValueError) as error:
+            problems.append(str(error))
+    raise OSError("; ".join(problems))
+
+
+def _from_mirror(file: File, part_way: Path) -> Path:
+    """The checked file, as it lies in the mirror's folder or fetched from its URL.
 
     Raises:
         FileNotFoundError: if the mirror does not hold it.
-        OSError: if the mirror cannot be reached.
+        OSError, ValueError: if the mirror cannot be reached, or holds another file.
     """
-    to.mkdir(parents=True, exist_ok=True)
-    if "://" not in mirror:
-        if not Path(mirror).expanduser().is_dir():
-            raise NotADirectoryError("there is no such folder")
-        return Path(shutil.copyfile(Path(mirror).expanduser() / file, to / file))
-    url = f"{mirror.rstrip('/')}/{urllib.parse.quote(file)}"
-    try:
-        with urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as source:
-            with open(to / file, "wb") as copy:
-                shutil.copyfileobj(source, copy, _BLOCK_BYTES)
-            expected = source.headers.get("Content-Length")
-    except urllib.error.URLError as error:
-        missing = getattr(error, "code", None) == 404 or isinstance(error.reason, FileNotFoundError)
-        raise FileNotFoundError(url) if missing else OSError(f"{url}: {error.reason}") from error
-    if expected is not None and int(expected) != (to / file).stat().st_size:
-        raise OSError(f"{url} broke off before its end")
-    return to / file
+    mirror = _mirror()
+    if "://" in mirror:
+        url = f"{mirror.rstrip('/')}/{urllib.parse.quote(file.name)}"
+        return _download(file, url, part_way)
+    folder = Path(mirror).expanduser()
+    if not folder.is_dir():
+        raise NotADirectoryError("there is no such folder")
+    path = folder / file.name
+    downloads.check(path, num_bytes=file.num_bytes, sha256=file.sha256, md5=file.md5)
+    return path
 
 
-def sha256(path: Path) -> str:
-    """The SHA-256 sum of a file, in hex digits."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _download(file: File, url: str, part_way: Path) -> Path:
+    return downloads.download(
+        url, part_way / file.name, num_bytes=file.num_bytes, sha256=file.sha256, md5=file.md5
+    )
+
+
+def _unpack_set(card: Card, paths: Mapping[File, Path], folder: Path) -> Path:
+    num_pictures = sum(card.pictures.values())
+
+    def fill(to: Path) -> None:
+        for file, path in paths.items():
+            # Pictures hardly shrink when they are packed, and have a few label files each.
+            limits = archives.Limits(10 * num_pictures + 1000, 20 * path.stat().st_size + 10**6)
+            archives.unpack(path, to / file.folder, limits=limits, members=file.members)
+        if not any(file.layout for file in paths):
+            _check_contents(card, to)
+
+    return data_cache.fill_folder(folder, fill)
+
+
+def _check_contents(card: Card, folder: Path) -> None:
+    for pattern, expected in card.contents.items():
+        found = len(list(folder.glob(pattern)))
+        if found != expected:
+            raise ValueError(
+                f"the archive is not the one that was published: it holds {found} files "
+                f"{pattern}, expected {expected}"
+            )
 
 
 def _mirror() -> str | None:
@@ -243,62 +267,13 @@ def _mirror_may_fail() -> Iterator[None]:
         )
 
 
-def _unpack(archive: Archive, to: Path) -> None:
-    path = fetch(archive.file, _mirror(), to)
-    found = sha256(path)
-    if found != archive.sha256:
-        raise ValueError(
-            f"{archive.file} is not the file that was published (sha256 {found[:16]}..., "
-            f"expected {archive.sha256[:16]}...); copy it there again"
-        )
-    with tarfile.open(path) as tar:
-        tar.extractall(to, filter="data")
-    path.unlink()
-
-
-def _fill_with_originals(card: Card, to: Path) -> None:
-    """Originals from the mirror where it has them; torchvision checks them and gets the rest."""
-    for place in map(Path, card.files if _mirror() else ()):
-        with _mirror_may_fail():
-            fetch(place.name, _mirror(), to / place.parent)
-    with _socket_timeout():
-        _download(card.name, str(to))
-
-
-def _download(name: str, root: str) -> None:
-    from torchvision import datasets
-
-    match name:
-        case "cifar10":
-            datasets.CIFAR10(root, download=True)
-        case "gtsrb":
-            datasets.GTSRB(root, "train", download=True)
-            datasets.GTSRB(root, "test", download=True)
-        case "pets":
-            datasets.OxfordIIITPet(root, download=True)
-        case "fashion-mnist":
-            datasets.FashionMNIST(root, download=True)
-
-
-@contextlib.contextmanager
-def _socket_timeout() -> Iterator[None]:
-    """torchvision sets no timeout, and a network that swallows packets would hang for minutes."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(_TIMEOUT_SECONDS)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)
-
-
 def _unavailable(card: Card, error: Exception) -> str:
-    files = [Path(file).name for file in card.files]
-    if card.folder_archive is not None:
-        files[0] += f" or {card.folder_archive.file}"
+    names = ", ".join(file.name for file in card.files)
+    names += "".join(f" or {file.name}" for file in card.instead)
     source = f"IMGREC_MIRROR={_mirror()} or download" if _mirror() else "download"
     reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__  # on one line
     return (
         f"{card.title} could not be had by {source}: {reason}. "
-        f"Try again with a network, or put {', '.join(files)} from {card.url} into a folder and "
+        f"Try again with a network, or put {names} from {card.url} into a folder and "
         f"set IMGREC_MIRROR to it; until then, datasets.load({card.go_on_with!r}) works offline."
     )

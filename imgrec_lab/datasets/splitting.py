@@ -10,6 +10,7 @@ import os
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -61,6 +62,30 @@ def split(
     if not isinstance(image_set, SceneSet):
         _warn_of_gaps(labels, parts, fractions, image_set.classes)
     return Splits(*(image_set[torch.tensor(part, dtype=torch.int64)] for part in parts))
+
+
+def with_missing_parts(
+    parts: dict[str, SceneSet | FileSet],
+    *,
+    fractions: tuple[float, float, float],
+    seed: int,
+    name: str,
+) -> Splits:
+    """Split off from "train" what is missing; what is there is taken as it is.
+
+    Args:
+        parts: "train" and perhaps "val" and "test".
+        fractions: as for ``split``; only those of missing parts count.
+        seed: of the split.
+        name: of the whole set, which the parts' names begin with.
+    """
+    val_share = 0 if "val" in parts else fractions[1]
+    test_share = 0 if "test" in parts else fractions[2]
+    shares = (1 - val_share - test_share, val_share, test_share)
+    made = split(parts["train"], fractions=shares, seed=seed)
+    chosen = (made.train, parts.get("val", made.val), parts.get("test", made.test))
+    names = (f"{name} {part}" for part in Splits._fields)
+    return Splits(*(replace(part, name=own) for part, own in zip(chosen, names, strict=True)))
 
 
 def split_indices(
