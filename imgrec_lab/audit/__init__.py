@@ -1,0 +1,189 @@
+"""What is wrong with a data set: one call, one report, and nothing is changed.
+
+::
+
+    report = audit.audit("my_pictures")
+    print(report)                     # in a notebook, the report shows itself as a table
+    report.to_json("findings.json")
+
+Each step is a function of what one pass over the pictures found out (``picture_facts``), so that
+each can be read, tested and used alone: ``picture_checks``, ``duplicates`` (with
+``near_duplicates``), ``balance``, ``label_errors``; boxes are checked in ``annotations``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from imgrec_lab import annotations, datasets
+from imgrec_lab.annotations import AnnotationSet, Finding, Picture
+from imgrec_lab.audit import balance, duplicates, label_errors, picture_checks, picture_facts
+from imgrec_lab.audit.picture_facts import Facts
+from imgrec_lab.audit.report import Report
+
+__all__ = ["Report", "audit"]
+
+AnySet = datasets.ImageSet | datasets.SceneSet | datasets.FileSet
+
+
+def audit(
+    source: str | os.PathLike | AnySet | datasets.Splits,
+    *,
+    format: str | None = None,
+    probs: Tensor | None = None,
+) -> Report:
+    """Look for everything that a program can find wrong with a data set.
+
+    Unreadable, truncated and odd files, copies and near copies, pictures that stand in two parts,
+    rare classes, faulty boxes and labels. One bad file never stops the rest.
+
+    Args:
+        source: a data set in any format of ``annotations``, one of its label files, or a set in
+            memory, or its three parts.
+        format: one of ``annotations.FORMATS``; None finds it out.
+        probs: (N, K) of ``out_of_fold.predict`` for an ImageSet or FileSet of N pictures: labels
+            that they contradict are reported, too.
+
+    Raises:
+        ValueError: if nothing can be read there, or probs do not fit.
+        TypeError: if the source is none of these.
+    """
+    if isinstance(source, datasets.Splits):
+        facts, thumbnails, labelled = _joined(source._asdict())
+        name = source.train.name.removesuffix(" train")
+    elif isinstance(source, AnySet):
+        facts, thumbnails, labelled = _joined({None: source})
+        name = source.name
+    elif isinstance(source, (str, os.PathLike)):
+        facts, thumbnails, labelled = _from_disk(Path(source).expanduser(), format)
+        name = Path(source).expanduser().resolve().name
+    else:
+        raise TypeError(
+            f"source must be a folder, a label file or a data set; got {type(source).__name__}."
+        )
+    found = [
+        *picture_checks.check_pictures(facts),
+        *duplicates.check_duplicates(facts, thumbnails),
+        *balance.check_balance(counts := _counts(labelled)),
+        *labelled.findings,
+        *annotations.box_checks.check_boxes(labelled),
+        *_doubtful_labels(source, facts, probs),
+    ]
+    return Report(name, len(facts), counts, _in_order(found))
+
+
+def _from_disk(path: Path, format: str | None) -> tuple[list[Facts], Tensor, AnnotationSet]:
+    labelled, root = AnnotationSet((), ()), path
+    if format is not None or not path.is_dir() or _is_labelled(path):
+        format = format or annotations.detect_format(path)
+        labelled, root = (
+            annotations.read(path, format=format),
+            annotations.picture_root(path, format),
+        )
+    known = [_known(picture, labelled.classes) for picture in labelled.pictures]
+    listed = {picture.file for picture in labelled.pictures}
+    known += [Facts(file) for file in annotations.find_pictures(root) if file not in listed]
+    if not known:
+        raise ValueError(f"{path} must hold pictures; there are none below {root}.")
+    return *picture_facts.of_files(known, root), labelled
+
+
+def _is_labelled(path: Path) -> bool:
+    """Whether a folder has labels; one with pictures alone can be looked at, too."""
+    try:
+        annotations.detect_format(path)
+    except ValueError:
+        if not annotations.find_pictures(path):
+            raise
+        return False
+    return True
+
+
+def _joined(parts: dict[str | None, AnySet]) -> tuple[list[Facts], Tensor, AnnotationSet]:
+    """Sets in memory, and files, as one; pictures in memory are called "train[0]", "train[1]"."""
+    facts: list[Facts] = []
+    thumbnails, pictures = [], []
+    paths = [path for data in parts.values() for path in getattr(data, "paths", ())]
+    root = Path(os.path.commonpath([os.path.dirname(path) for path in paths]) if paths else "")
+    for part, data in parts.items():
+        if isinstance(data, datasets.FileSet):
+            names = [Path(os.path.relpath(path, root)).as_posix() for path in data.paths]
+        else:
+            names = [f"{part or data.name}[{index}]" for index in range(len(data))]
+        marked = _pictures(data, names, part)
+        known = [_known(picture, data.classes) for picture in marked]
+        if isinstance(data, datasets.FileSet):
+            found, small = picture_facts.of_files(known, root)
+        else:
+            found, small = picture_facts.of_images(known, data.images)
+        facts += found
+        thumbnails.append(small)
+        pictures += marked
+    classes = next(iter(parts.values())).classes
+    return facts, torch.cat(thumbnails), AnnotationSet(tuple(pictures), classes)
+
+
+def _pictures(data: AnySet, names: Sequence[str], part: str | None) -> list[Picture]:
+    """Pictures of a set in memory under these names, each with what its labels say."""
+    height, width = data.images.shape[2:] if hasattr(data, "images") else data.image_size
+    if isinstance(data, datasets.SceneSet):
+        marks = [annotations.instances_of(target) for target in data.targets]
+    else:
+        whole = (0.0, 0.0, float(width), float(height))
+        marks = [(annotations.Instance(label, whole),) for label in data.labels.tolist()]
+    return [
+        Picture(name, height, width, instances, part)
+        for name, instances in zip(names, marks, strict=True)
+    ]
+
+
+def _known(picture: Picture, classes: Sequence[str]) -> Facts:
+    named = dict.fromkeys(classes[item.label] for item in picture.instances)
+    return Facts(picture.file, picture.split, tuple(named))
+
+
+def _counts(labelled: AnnotationSet) -> dict[str | None, dict[str, int]]:
+    """Labels of each class, by part."""
+    times = Counter(
+        (picture.split, item.label) for picture in labelled.pictures for item in picture.instances
+    )
+    return {
+        part: {name: times[part, label] for label, name in enumerate(labelled.classes)}
+        for part in labelled.splits()
+    }
+
+
+def _doubtful_labels(source: object, facts: Sequence[Facts], probs: Tensor | None) -> list[Finding]:
+    if probs is None:
+        return []
+    if not isinstance(source, (datasets.ImageSet, datasets.FileSet)):
+        raise ValueError(
+            "probs go with an ImageSet or FileSet, one row a picture; got them with "
+            f"{type(source).__name__}. Try audit(splits.train, probs=probs)."
+        )
+    return [
+        Finding(
+            "label-error", facts[suspect.index].file,
+            f"labelled {source.classes[suspect.given]!r} ({suspect.score:.2f}); a model trained on "
+            f"the others says {source.classes[suspect.suggested]!r}",
+            "Look at it; widgets.label_corrector shows all suspects, one after another.",
+        )
+        for suspect in label_errors.find_label_errors(source.labels, probs)
+    ]  # fmt: skip
+
+
+def _in_order(found: Iterable[Finding]) -> tuple[Finding, ...]:
+    """By kind, and of two findings of one kind about one file, the first."""
+    once: dict[tuple, Finding] = {}
+    for finding in found:
+        key = finding.kind, finding.file, finding.reason
+        if finding.kind in ("unreadable", "truncated"):  # reading labels may have noticed it, too
+            key = "unreadable", finding.file
+        once.setdefault(key, finding)
+    return tuple(sorted(once.values(), key=lambda finding: annotations.KINDS.index(finding.kind)))

@@ -1,0 +1,75 @@
+"""The same picture twice: copies, near copies, and those that stand in two parts of a set."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from imgrec_lab.annotations.findings import Finding, Kind
+from imgrec_lab.audit import near_duplicates
+from imgrec_lab.audit.picture_facts import Facts
+
+_PARTS = ("train", "val", "test")
+
+
+def check_duplicates(facts: Sequence[Facts], thumbnails: Tensor) -> list[Finding]:
+    """Findings of the kinds exact-duplicate, near-duplicate and leak, one a superfluous picture.
+
+    A picture is superfluous if one before it is the same; those for training come first, so that
+    of a leaking pair the test picture is named.
+
+    Args:
+        facts: of N pictures.
+        thumbnails: (N, 3, 32, 32) uint8.
+    """
+    rank = {
+        index: place
+        for place, index in enumerate(sorted(range(len(facts)), key=lambda i: _order(facts[i])))
+    }
+    exact: dict[int, list[int]] = defaultdict(list)  # picture -> the same ones that come before it
+    firsts: dict[str, list[int]] = defaultdict(list)
+    for index in sorted(rank, key=rank.__getitem__):
+        digest = facts[index].digest
+        if digest:
+            exact[index] += firsts[digest]
+            firsts[digest].append(index)
+    singles = sorted(group[0] for group in firsts.values())
+    near: dict[int, list[int]] = defaultdict(list)
+    for pair in near_duplicates.find_pairs(thumbnails[singles]):
+        one, other = sorted((singles[pair.first], singles[pair.second]), key=rank.__getitem__)
+        near[other].append(one)
+    found = [
+        _finding(facts, index, exact[index], near[index])
+        for index in sorted(rank, key=rank.__getitem__)
+        if exact[index] or near[index]
+    ]
+    return found
+
+
+def _order(picture: Facts) -> tuple[int, str, str]:
+    split = picture.split or ""
+    return _PARTS.index(split) if split in _PARTS else len(_PARTS), split, picture.file
+
+
+def _finding(
+    facts: Sequence[Facts], index: int, exact: Sequence[int], near: Sequence[int]
+) -> Finding:
+    picture, same = facts[index], [facts[other] for other in (exact or near)]
+    how = "the same pixels as" if exact else "nearly the same picture as"
+    reason = f"{how} {same[0].file}" + (f" and {len(same) - 1} more" if len(same) > 1 else "")
+    kind: Kind = "exact-duplicate" if exact else "near-duplicate"
+    advice = "Keep one of them."
+    elsewhere = [other for other in same if other.split != picture.split]
+    if elsewhere:
+        kind, advice = "leak", f"Remove it from {picture.split}: the score there would flatter."
+        reason = f"{how} {elsewhere[0].file} in {elsewhere[0].split}"
+    if any(other.classes != picture.classes for other in same):
+        reason += f", but labelled {_named(picture)} there {_named(same[0])}"
+        advice += " Their labels differ: look which is right."
+    return Finding(kind, picture.file, reason, advice, tuple(other.file for other in same))
+
+
+def _named(picture: Facts) -> str:
+    return " and ".join(picture.classes) or "nothing"
