@@ -24,28 +24,25 @@ def check_duplicates(facts: Sequence[Facts], thumbnails: Tensor) -> list[Finding
         facts: of N pictures.
         thumbnails: (N, 3, 32, 32) uint8.
     """
-    rank = {
-        index: place
-        for place, index in enumerate(sorted(range(len(facts)), key=lambda i: _order(facts[i])))
-    }
-    exact: dict[int, list[int]] = defaultdict(list)  # picture -> the same ones that come before it
-    firsts: dict[str, list[int]] = defaultdict(list)
-    for index in sorted(rank, key=rank.__getitem__):
-        digest = facts[index].digest
-        if digest:
-            exact[index] += firsts[digest]
-            firsts[digest].append(index)
-    singles = sorted(group[0] for group in firsts.values())
+    order = sorted(range(len(facts)), key=lambda index: _order(facts[index]))
+    rank = {index: place for place, index in enumerate(order)}
+    exact: dict[int, list[int]] = {}  # picture -> the same before it, the first of each part
+    firsts: dict[str, dict[str | None, int]] = defaultdict(dict)  # digest -> part -> picture
+    for index in order:
+        if facts[index].digest:
+            same = firsts[facts[index].digest]
+            exact[index] = list(same.values())
+            same.setdefault(facts[index].split, index)
+    singles = sorted(min(same.values(), key=rank.__getitem__) for same in firsts.values())
     near: dict[int, list[int]] = defaultdict(list)
     for pair in near_duplicates.find_pairs(thumbnails[singles]):
         one, other = sorted((singles[pair.first], singles[pair.second]), key=rank.__getitem__)
         near[other].append(one)
-    found = [
+    return [
         _finding(facts, index, exact[index], near[index])
-        for index in sorted(rank, key=rank.__getitem__)
-        if exact[index] or near[index]
+        for index in order
+        if exact.get(index) or near[index]
     ]
-    return found
 
 
 def _order(picture: Facts) -> tuple[int, str, str]:
@@ -66,7 +63,7 @@ def _finding(
         kind, advice = "leak", f"Remove it from {picture.split}: the score there would flatter."
         reason = f"{how} {elsewhere[0].file} in {elsewhere[0].split}"
     if any(other.classes != picture.classes for other in same):
-        reason += f", but labelled {_named(picture)} there {_named(same[0])}"
+        reason += f", but labelled {_named(picture)} here, {_named(same[0])} there"
         advice += " Their labels differ: look which is right."
     return Finding(kind, picture.file, reason, advice, tuple(other.file for other in same))
 
