@@ -48,11 +48,13 @@ def read(path: Path, images: Path | None = None) -> AnnotationSet:
         ValueError: if it is no text, or has no columns for files and labels.
     """
     table = path if path.is_file() else _table(path)
+    if table is None:
+        raise ValueError(f"{path} holds no table with columns file and label; name it {_NAME}.")
     reader = _Reader(path, images)
     try:
         rows = _rows(bad_records.read_text(table))
     except BadRecord as error:
-        raise ValueError(f"{table} cannot be read: it {error.reason}. {error.advice}") from error
+        raise error.error_in(table) from error
     for line, row in rows:
         try:
             reader.add(row)

@@ -116,6 +116,12 @@ def split_of(name: str) -> str | None:
     return next((_SPLIT_OF[word] for word in words if word in _SPLIT_OF), None)
 
 
+def split_of_folders(file: str) -> str | None:
+    """The split that one of the folders in a file's path is named after, the outermost first."""
+    names = map(split_name, file.split("/")[:-1])
+    return next((name for name in names if name in _SPLITS), None)
+
+
 def split_order(split: str | None) -> tuple[int, str]:
     """A sorting key: train, val and test first, then others by name."""
     known = list(_SPLITS)

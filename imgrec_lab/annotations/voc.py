@@ -81,7 +81,9 @@ def read(path: Path, images: Path | None = None, *, one_based: bool | None = Non
             reader.add(file)
         except BadRecord as error:
             reader.findings.append(error.found_in(file.relative_to(reader.folder).as_posix()))
-    if files and len(reader.findings) >= len(files) and not reader.found:
+    if not files:
+        raise ValueError(f"{path} holds no XML file; VOC has one for each picture, in Annotations.")
+    if not reader.found:
         first = reader.findings[0]
         raise ValueError(
             f"{path} holds no VOC labels that can be read; the first of {len(files)}: "
@@ -116,7 +118,7 @@ class _Reader(Gathering):
             except BadRecord as error:
                 name = path.relative_to(self.folder).as_posix()
                 self.findings.append(error.found_in(name, f"object {number}"))
-        split = self._split_of.get(stem) or picture_files.split_of(stem.partition("/")[0])
+        split = self._split_of.get(stem) or picture_files.split_of_folders(stem)
         self.found[file] = Picture(file, *size, tuple(instances), split)
 
     def _picture(self, stem: str, filename: str) -> str:
@@ -130,16 +132,16 @@ class _Reader(Gathering):
 
     def _instance(self, element: ElementTree.Element, first: int) -> Instance:
         """The instance of one object; ``first`` is the number of the first pixel."""
-        name = element.findtext("name", "").strip()
-        if not name:
+        said = {child.tag: (child.text or "").strip() for child in element}
+        if not said.get("name"):
             raise BadRecord("has no name", "Name its class.")
-        corners = [element.findtext(f"bndbox/{corner}") for corner in _CORNERS]
-        x1, y1, x2, y2 = bad_records.numbers(corners, "its bndbox")
+        corners = {child.tag: child.text for child in element.iterfind("bndbox/*")}
+        x1, y1, x2, y2 = bad_records.numbers(map(corners.get, _CORNERS), "its bndbox")
         return Instance(
-            self.label(name),
+            self.label(said["name"]),
             bad_records.pixels((x1 - first, y1 - first, x2, y2)),
-            difficult=element.findtext("difficult", "").strip() == "1",
-            truncated=element.findtext("truncated", "").strip() == "1",
+            difficult=said.get("difficult") == "1",
+            truncated=said.get("truncated") == "1",
         )
 
     def _listed_splits(self) -> dict[str, str]:

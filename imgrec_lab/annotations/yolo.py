@@ -111,7 +111,7 @@ class _Reader(Gathering):
         for named in (path, *path.parents):
             if str(named) in self._split_of:
                 return self._split_of[str(named)]
-        return next(filter(None, map(picture_files.split_of, path.parts[:-1])), None)
+        return picture_files.split_of_folders(place)
 
     def result(self, *, alphabetical: bool = False) -> AnnotationSet:
         """All that was gathered, and what the labels alone show."""

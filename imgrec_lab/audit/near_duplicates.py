@@ -13,6 +13,7 @@ Memory grows with the number of pictures, not with its square; time with the squ
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import NamedTuple
 
@@ -22,13 +23,14 @@ from torch import Tensor
 
 SIDE_PX = 32  # of a thumbnail
 NEIGHBOURS = 8  # pictures that the first sieve keeps for each one
-MIN_DESCRIPTOR, MIN_FIT, MIN_DETAIL = 0.8, 0.88, 0.95  # what each sieve lets through
+MIN_DESCRIPTOR, MIN_FIT, MIN_DETAIL = 0.93, 0.88, 0.95  # what each sieve lets through
 MIN_CONTRAST = 3.0  # grey levels (of 255); a flatter picture has nothing to be recognised by
 _LUMA = (0.299, 0.587, 0.114)
 _BLUR_PX = (1.0, 3.0)  # details lie between these two
-_STEPS = 5  # of alignment; three are enough for most pairs
+_STEPS = 3  # of alignment
 _MOST_STRETCH = 1.15  # a crop of a tenth stretches by 1 / 0.9 = 1.11
-_ROWS = 512  # pictures compared with all others at a time
+_ROWS = 256  # pictures compared with all others at a time
+_GROUP = 64  # of those, so many are judged by their best
 _PAIRS = 1024  # pairs aligned at a time
 
 
@@ -53,8 +55,8 @@ def find_pairs(thumbnails: Tensor) -> list[Pair]:
     alignment, Lucas and Kanade 1981.
     """
     pairs = candidates(descriptors(thumbnails))
-    grey = luma(thumbnails)
-    half = F.avg_pool2d(blur(grey, 1.5), 2)  # (N, 1, 16, 16)
+    half = [F.avg_pool2d(blur(luma(block), 1.5), 2) for block in thumbnails.split(_PAIRS)]
+    half = torch.cat(half) if half else torch.zeros(0, 1, SIDE_PX // 2, SIDE_PX // 2)
     kept: list[Pair] = []
     for first, second in zip(*(column.split(_PAIRS) for column in pairs), strict=True):
         fits = torch.maximum(
@@ -63,7 +65,7 @@ def find_pairs(thumbnails: Tensor) -> list[Pair]:
         first, second = first[fits >= MIN_FIT], second[fits >= MIN_FIT]
         if not len(first):
             continue
-        alike = similarity(grey[first], grey[second])
+        alike = similarity(luma(thumbnails[first]), luma(thumbnails[second]))
         found = alike >= MIN_DETAIL
         rows = (first[found].tolist(), second[found].tolist(), alike[found].tolist())
         kept += map(Pair, *rows)
@@ -80,11 +82,11 @@ def descriptors(thumbnails: Tensor) -> Tensor:
     grey, colour = _frequencies(5, constant=False), _frequencies(3, constant=True)
     rows = []
     for block in thumbnails.split(_PAIRS):
-        pixels = block.float()  # (n, 3, 32, 32)
-        bright = luma(block)
-        planes = torch.cat([bright, pixels[:, 2:] - bright, pixels[:, :1] - bright], dim=1)
-        waved = waves @ planes @ waves.T  # (n, 3, 5, 5)
-        values = torch.cat([waved[:, 0][:, *grey], *(waved[:, c][:, *colour] for c in (1, 2))], 1)
+        waved = waves @ block.float() @ waves.T  # (n, 3, 5, 5): red, green, blue
+        bright = luma(waved)  # (n, 1, 5, 5); a sum of channels, so it may be taken afterwards
+        red, blue = waved[:, :1] - bright, waved[:, 2:] - bright
+        parts = ((bright, grey), (blue, colour), (red, colour))
+        values = torch.cat([part[:, 0][:, *places] for part, places in parts], dim=1)
         flat = values.norm(dim=1, keepdim=True) < MIN_CONTRAST * SIDE_PX
         rows.append(F.normalize(values).masked_fill(flat, 0))
     return torch.cat(rows) if rows else torch.zeros(0, 33)
@@ -93,17 +95,29 @@ def descriptors(thumbnails: Tensor) -> Tensor:
 def candidates(descriptors: Tensor) -> tuple[Tensor, Tensor]:
     """Pairs of a picture and one of its nearest neighbours: (P,) and (P,) int64, first < second."""
     count = len(descriptors)
+    groups = -(-count // _GROUP)
+    everything = F.pad(descriptors, (0, 0, 0, groups * _GROUP - count))  # zeros resemble nothing
+    cosines = torch.empty(min(_ROWS, count), len(everything))  # made once: it is large
     keys = [torch.zeros(0, dtype=torch.int64)]
     for start in range(0, count, _ROWS):
         rows = torch.arange(start, min(start + _ROWS, count))
-        cosines = descriptors[rows] @ descriptors.T  # (rows, N)
-        cosines[rows - start, rows] = -1
-        best, place = cosines.topk(min(NEIGHBOURS, count), dim=1)
+        block = torch.mm(descriptors[rows], everything.T, out=cosines[: len(rows)])
+        block[rows - start, rows] = -1
+        best, place = _largest(block.view(len(rows), groups, _GROUP), min(NEIGHBOURS, count))
         near = best >= MIN_DESCRIPTOR
         first, second = rows[:, None].expand_as(place)[near], place[near]
         keys.append(torch.minimum(first, second) * count + torch.maximum(first, second))
     keys = torch.cat(keys).unique()
     return keys // max(count, 1), keys % max(count, 1)
+
+
+def _largest(values: Tensor, number: int) -> tuple[Tensor, Tensor]:
+    """The largest of each row of (n, groups, size) and their places: they lie in the groups with
+    the largest maxima, so that few numbers have to be sorted."""
+    groups = values.amax(dim=2).topk(min(number, values.shape[1]), dim=1).indices  # (n, g)
+    chosen = values.gather(1, groups[..., None].expand(-1, -1, _GROUP)).flatten(1)
+    best, place = chosen.topk(number, dim=1)
+    return best, groups.gather(1, place // _GROUP) * _GROUP + place % _GROUP
 
 
 class Step(NamedTuple):
@@ -185,18 +199,27 @@ def details(grey: Tensor) -> Tensor:
     return blur(grey, fine) - blur(grey, coarse)
 
 
-def luma(thumbnails: Tensor) -> Tensor:
-    """Brightness (N, 1, H, W) float32 in 0..255, weighted as JPEG does."""
-    return torch.einsum("nchw,c->nhw", thumbnails.float(), torch.tensor(_LUMA))[:, None]
+def luma(pixels: Tensor) -> Tensor:
+    """Brightness (N, 1, H, W) float32 of (N, 3, H, W), weighted as JPEG does."""
+    red, green, blue = pixels.float().split(1, dim=1)
+    return _LUMA[0] * red + _LUMA[1] * green + _LUMA[2] * blue
 
 
 def blur(grey: Tensor, sigma_px: float) -> Tensor:
-    """Gaussian blur of (N, 1, H, W), the border repeated."""
+    """Gaussian blur of square pictures (N, 1, S, S), the border repeated."""
+    weights = _blur_weights(grey.shape[-1], sigma_px)
+    return weights @ grey @ weights.T
+
+
+@functools.cache
+def _blur_weights(side: int, sigma_px: float) -> Tensor:
+    """(S, S): how much each pixel of a row counts for each; as a matrix it beats a convolution."""
     reach = math.ceil(3 * sigma_px)
-    kernel = torch.exp(-torch.arange(-reach, reach + 1).square() / (2 * sigma_px**2))
-    kernel = kernel / kernel.sum()
-    grey = F.conv2d(F.pad(grey, (reach, reach, 0, 0), mode="replicate"), kernel.view(1, 1, 1, -1))
-    return F.conv2d(F.pad(grey, (0, 0, reach, reach), mode="replicate"), kernel.view(1, 1, -1, 1))
+    steps = torch.arange(-reach, reach + 1)
+    kernel = torch.exp(-steps.square() / (2 * sigma_px**2))
+    sources = (torch.arange(side)[:, None] + steps).clamp(0, side - 1)  # (S, 2 reach + 1)
+    weights = torch.zeros(side, side)
+    return weights.scatter_add_(1, sources, (kernel / kernel.sum()).expand(side, -1))
 
 
 def _correlation(a: Tensor, b: Tensor, weight: Tensor) -> Tensor:
