@@ -113,32 +113,36 @@ def open_notebook(page: Any, address: str) -> Any:
 
 def annotate(page: Any, folder: Path, streets: scenes.StreetBatch) -> None:
     """Draw every sign of two scenes, turn the page between them, undo, redo and delete."""
-    draw_all(page, streets.targets[0])
-    wait_for(folder, 0, labels_of(streets.targets[0]))
+    expect = pytest.importorskip("playwright.sync_api").expect
+    draw_all(page, folder, 0, streets.targets[0])
     page.keyboard.press("n")
     page.get_by_text("Picture 2 of 3").wait_for()
     truth = labels_of(streets.targets[1])
-    draw_all(page, streets.targets[1])
-    wait_for(folder, 1, truth)
+    draw_all(page, folder, 1, streets.targets[1])
+    redo = page.get_by_role("button", name="Redo")
     page.keyboard.press("Control+z")
     wait_for(folder, 1, truth[:-1])
+    expect(redo).to_be_enabled()  # the page has caught up with Python
     page.keyboard.press("Control+Shift+Z")
     wait_for(folder, 1, truth)
+    expect(redo).to_be_disabled()
     page.keyboard.press("Delete")  # what was done again is selected
     wait_for(folder, 1, truth[:-1])
     page.get_by_role("button", name="Undo").click()
     wait_for(folder, 1, truth)
 
 
-def draw_all(page: Any, target: Target) -> None:
-    """Choose the class of each sign, then drag from corner to corner."""
-    for label, *box in labels_of(target):
+def draw_all(page: Any, folder: Path, index: int, target: Target) -> None:
+    """Choose the class of each sign of picture ``index``, then drag from corner to corner."""
+    truth = labels_of(target)
+    for number, (label, *box) in enumerate(truth, 1):
         page.keyboard.press("Escape")  # nothing is selected
         page.locator(".palette button").nth(label).click()
         page.mouse.move(*on_screen(page, *box[:2]))
         page.mouse.down()
         page.mouse.move(*on_screen(page, *box[2:]), steps=4)
         page.mouse.up()
+        wait_for(folder, index, truth[:number])
 
 
 def on_screen(page: Any, x: float, y: float) -> tuple[float, float]:

@@ -13,6 +13,8 @@ from pathlib import Path
 from imgrec_lab.annotations.findings import Finding, Kind
 
 PLACES = 8  # decimals of a pixel that are kept: arithmetic in fractions is exact to more than that
+_PARTS = 10**PLACES
+_FAR = 1e7  # pixels; beyond it nothing is left to round
 MOST_MIB = 2048
 
 
@@ -78,6 +80,16 @@ def whole_size(height: object, width: object) -> tuple[int, int] | None:
     return (int(sides[0]), int(sides[1])) if all(s >= 1 and s == int(s) for s in sides) else None
 
 
+def check_text(text: str, name: str) -> None:
+    """Raise BadRecord if no file could hold ``text``, such as a file's name that is not UTF-8."""
+    if text != _printable(text):
+        raise BadRecord(f"{name} is not UTF-8 text: {_printable(text)}", "Rename it.")
+
+
+def _printable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def numbers(values: Iterable[object], name: str) -> tuple[float, ...]:
     """Finite numbers, from numbers or text.
 
@@ -97,7 +109,9 @@ def numbers(values: Iterable[object], name: str) -> tuple[float, ...]:
 
 def pixels(values: Iterable[float]) -> tuple[float, ...]:
     """Coordinates without the noise of arithmetic: 12.000000000000002 becomes 12."""
-    return tuple([round(value, PLACES) + 0.0 for value in values])  # + 0.0 turns -0.0 to 0.0
+    # round(value, 8) gives the same and takes several times as long; a division is exact to the
+    # last bit, so that this is the very number that the decimals stand for.
+    return tuple([round(v * _PARTS) / _PARTS if -_FAR < v < _FAR else v for v in values])
 
 
 def plain(value: float) -> int | float:

@@ -134,10 +134,10 @@ class _Reader(Gathering):
             self.found[file] = Picture(file, *size, split=_split(row))
         if file not in self.found:  # its first row said why
             return
-        picture, corners = self.found[file], [row.get(name, "") for name in _BOX]
-        if picture.split != _split(row):
+        picture, split, corners = self.found[file], _split(row), _corners(row)
+        if picture.split != split:
             raise BadRecord(
-                f"puts {file} into split {_split(row)!r}, an earlier row into {picture.split!r}",
+                f"puts {file} into split {split!r}, an earlier row into {picture.split!r}",
                 "Keep it in one: a picture in two splits makes scores look better than they are.",
             )
         if row["label"]:
@@ -155,6 +155,10 @@ class _Reader(Gathering):
 
 def _split(row: dict[str, str]) -> str | None:
     return picture_files.split_name(row.get("split", "")) or None
+
+
+def _corners(row: dict[str, str]) -> list[str]:
+    return [row.get(name, "") for name in _BOX]
 
 
 def _box(corners: Sequence[str], picture: Picture) -> Box:

@@ -5,6 +5,7 @@ Source: https://cocodataset.org/#format-data.
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -63,7 +64,7 @@ class _Reader(Gathering):
         images = self._images(file, content)
         marked: dict[object, list[Instance]] = {key: [] for key in images}
         for number, record in enumerate(content["annotations"]):
-            report = self._reporter(file, "annotation", record, number)
+            report = functools.partial(self._note, file, "annotation", record, number)
             try:
                 key = _key(record, "image_id")
                 if key not in images:
@@ -90,7 +91,7 @@ class _Reader(Gathering):
                     raise BadRecord(f"its id {key!r} came before", "Give each its own id.")
                 label_of[key] = self.label(name.strip())
             except BadRecord as error:
-                self._reporter(file, "category", record, number)(error)
+                self._note(file, "category", record, number, error)
         return label_of
 
     def _images(self, file: LabelFile, content: dict) -> dict[object, _Image | None]:
@@ -105,7 +106,7 @@ class _Reader(Gathering):
                 images[key] = None
                 images[key] = self._image(record, prefix)
             except BadRecord as error:
-                self._reporter(file, "image", record, number)(error)
+                self._note(file, "image", record, number, error)
         return images
 
     def _image(self, record: dict, prefix: str) -> _Image:
@@ -124,13 +125,13 @@ class _Reader(Gathering):
             advice = "All were read; number them anew, since other readers keep one of each."
             self.findings.append(Finding("bad-record", file.name, reason, advice))
 
-    def _reporter(
-        self, file: LabelFile, what: str, record: object, number: int
-    ) -> coco_records.Report:
-        """What enters a bad record of this place among the findings."""
+    def _note(
+        self, file: LabelFile, what: str, record: object, number: int, error: BadRecord
+    ) -> None:
+        """Enter a bad record among the findings, by its id or else its place in the list."""
         key = record.get("id") if isinstance(record, dict) else None
         where = f"{what} number {number}" if key is None else f"{what} {key!r:.40}"
-        return lambda error: self.findings.append(error.found_in(file.name, where))
+        self.findings.append(error.found_in(file.name, where))
 
 
 def _key(record: object, name: str) -> int | str:

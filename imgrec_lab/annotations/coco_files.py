@@ -35,8 +35,11 @@ def find(folder: Path) -> list[LabelFile]:
 
 def describe(path: Path, folder: Path) -> LabelFile:
     """``path`` with its split: "train" for instances_train2017.json or train/labels.json."""
-    named = picture_files.split_name(path.stem.partition("instances_")[2])
-    split = named or picture_files.split_of(path.stem) or picture_files.split_of(path.parent.name)
+    _, named, rest = path.stem.partition("instances_")
+    if named:
+        split = None if rest == "default" else picture_files.split_name(rest)  # as CVAT writes it
+    else:
+        split = picture_files.split_of(path.stem) or picture_files.split_of(path.parent.name)
     return LabelFile(path, path.relative_to(folder).as_posix(), split)
 
 

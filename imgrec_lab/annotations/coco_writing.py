@@ -57,11 +57,14 @@ def label_texts(
 
 
 def _written(file: LabelFile, pictures: PictureFolder) -> _Written:
-    content = coco_files.contents(file.path)
+    try:
+        content = coco_files.contents(file.path)
+    except BadRecord as error:
+        raise error.error_in(file.path) from error
     prefix = coco_files.name_prefix(file, content, pictures)
     records = {}
     for record in content["images"]:
-        if isinstance(record, dict) and isinstance(record.get("file_name"), str):
+        if _id(record, "id") is not None and isinstance(record.get("file_name"), str):
             with contextlib.suppress(BadRecord):
                 records[pictures.locate(record["file_name"], prefix)] = record
     return _Written(content, prefix, records)
@@ -104,7 +107,8 @@ def _renewed(
 
 def _categories(old: list, classes: Sequence[str]) -> list[dict]:
     """The record of each class: the file's own, or one with the next free id."""
-    listed = {record["name"]: record for record in old if _id(record, "id") is not None}
+    named = [record for record in old if _id(record, "id") is not None]
+    listed = {str(record.get("name")).strip(): record for record in named}
     new_ids = _ids_after(old)
     return [listed.get(name) or {"id": next(new_ids), "name": name} for name in classes]
 

@@ -33,18 +33,27 @@ class Gathering:
         self._whole = path.is_dir() or images is not None  # one file may label a part of them
 
     def label(self, name: str) -> int:
-        """The label of a class name; a new one gets the next number."""
+        """The label of a class name; a new one gets the next number.
+
+        Raises:
+            BadRecord: if no file of text could hold the name.
+        """
+        if name not in self.labels:
+            bad_records.check_text(name, "a class name")
         return self.labels.setdefault(name, len(self.labels))
 
     def claim(self, file: str) -> None:
         """Note that a label names ``file``.
 
         Raises:
-            BadRecord: if one did before.
+            BadRecord: if one did before, or the name cannot be written into labels.
         """
         if file in self._named:
             raise BadRecord(f"{file} was labelled before", "Keep one of the two.")
         self._named.add(file)
+        bad_records.check_text(file, "the picture's name")
+        if "\\" in file:  # unpacked from an archive of Windows
+            raise BadRecord("the picture's name holds a backslash", "Unpack the set again.")
 
     def size(self, file: str, height: object, width: object) -> tuple[int, int]:
         """(height, width) as stated, or measured where that is missing or cannot be.
@@ -61,7 +70,7 @@ class Gathering:
             alphabetical: number the classes by name, where the format has no order of its own.
         """
         unnamed = [
-            Finding("no-labels", file, "no label speaks of it", "Label it, or move it elsewhere.")
+            BadRecord("no label speaks of it", "Label it, or move it.", "no-labels").found_in(file)
             for file in self.pictures.files
             if self._whole and file not in self._named
         ]

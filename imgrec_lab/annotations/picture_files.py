@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from PIL import Image, UnidentifiedImageError
@@ -37,17 +38,22 @@ def find_pictures(folder: str | os.PathLike) -> list[str]:
     Returns:
         paths relative to ``folder``, with forward slashes, in alphabetical order.
     """
+    return find_files(folder, SUFFIXES)
+
+
+def find_files(folder: str | os.PathLike, suffixes: Collection[str]) -> list[str]:
+    """As ``find_pictures``, for files of other endings, such as {".xml"}."""
     found = []
     for parent, folders, names in os.walk(folder, followlinks=True):
         folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
         below = os.path.relpath(parent, folder).replace(os.sep, "/")
         start = "" if below == "." else f"{below}/"
-        found += [start + name for name in names if _is_picture(name)]
+        found += [
+            start + name
+            for name in names
+            if os.path.splitext(name)[1].lower() in suffixes and not name.startswith(".")
+        ]
     return sorted(found)
-
-
-def _is_picture(name: str) -> bool:
-    return os.path.splitext(name)[1].lower() in SUFFIXES and not name.startswith(".")
 
 
 def picture_size(path: str | os.PathLike) -> tuple[int, int]:
@@ -84,7 +90,7 @@ def _reason(error: Exception, path: str | os.PathLike) -> str:
 
 def data_folder(path: Path) -> Path:
     """The folder of the whole data set that ``path``, a folder or a file of labels, belongs to."""
-    if path.is_dir():
+    if not path.is_file():
         return path
     parent = path.parent
     return parent.parent if parent.name.lower() in ("annotations", "labels") else parent
@@ -105,6 +111,7 @@ def picture_root(path: str | os.PathLike, format: str) -> Path:
     return folder
 
 
+@functools.cache
 def split_name(text: str) -> str:
     """The name of a split as we write it: "val" for "valid" or "val2017"; others stay."""
     return _SPLIT_OF.get(text.lower().rstrip("0123456789_-"), text)
@@ -155,11 +162,11 @@ class FileNames:
     def __init__(self, names: Iterable[str]):
         self.names = tuple(sorted(names))
         self._exact = frozenset(self.names)
-        self._by_key = {_key(name): name for name in reversed(self.names)}
+        self._by_key = {name_key(name): name for name in reversed(self.names)}
 
     def find(self, name: str) -> str | None:
         """The file of this name, or None."""
-        return name if name in self._exact else self._by_key.get(_key(name))
+        return name if name in self._exact else self._by_key.get(name_key(name))
 
 
 class PictureFolder:
@@ -224,7 +231,7 @@ class PictureFolder:
             raise BadRecord(str(error), "Replace the picture.", "unreadable") from error
 
 
-def _key(name: str) -> str:
+def name_key(name: str) -> str:
     """What two spellings of one file's name have in common."""
     return unicodedata.normalize("NFC", name).casefold()
 

@@ -10,7 +10,6 @@ from pathlib import Path, PurePosixPath
 
 from imgrec_lab.annotations import bad_records, picture_files, yolo_layout, yolo_rows
 from imgrec_lab.annotations.bad_records import BadRecord
-from imgrec_lab.annotations.findings import Finding
 from imgrec_lab.annotations.gathering import Gathering
 from imgrec_lab.annotations.picture_files import PICTURE_FOLDERS, PictureFolder
 from imgrec_lab.annotations.records import AnnotationSet, Picture
@@ -115,26 +114,13 @@ class _Reader(Gathering):
 
     def result(self, *, alphabetical: bool = False) -> AnnotationSet:
         """All that was gathered, and what the labels alone show."""
-        for name in self._layout.labels_besides(self._picture_of):
-            self.findings.append(
-                Finding(
-                    "no-picture",
-                    name,
-                    "there is no picture for these labels",
-                    "Add it, or remove them.",
-                )
-            )
+        alone = BadRecord("its picture is not there", "Add it, or remove the labels.", "no-picture")
+        self.findings += map(alone.found_in, self._layout.labels_besides(self._picture_of))
         if self._names is None:
             used = {item.label for picture in self.found.values() for item in picture.instances}
             self.labels = {str(number): number for number in range(max(used, default=-1) + 1)}
-            self.findings.append(
-                Finding(
-                    "bad-record",
-                    CLASSES_FILE,
-                    "no file names the classes, so they are called by number",
-                    f"Write {CLASSES_FILE} with a name a line.",
-                )
-            )
+            unnamed = BadRecord("no file names the classes; they go by their numbers", "Write it.")
+            self.findings.append(unnamed.found_in(CLASSES_FILE))
         return super().result(alphabetical=alphabetical)
 
 

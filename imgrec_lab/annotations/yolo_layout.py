@@ -42,9 +42,7 @@ class Layout:
         self._prefix = ""
         if pictures.root.is_relative_to(folder):
             self._prefix = f"{pictures.root.relative_to(folder).as_posix()}/".removeprefix("./")
-        self._texts = FileNames(
-            path.relative_to(folder).as_posix() for path in folder.rglob("*.txt")
-        )
+        self._texts = FileNames(picture_files.find_files(folder, {".txt"}))
         beside = (f"{without_suffix(self.place(file))}.txt" for file in pictures.files)
         self.beside = any(self._texts.find(name) for name in beside)
 

@@ -27,7 +27,7 @@ def to_instance(row: str, labels: Sequence[int], height: int, width: int) -> Ins
             name.
     """
     number, *fractions = bad_records.numbers(row.split(), "a row")
-    if number not in range(len(labels)):
+    if not 0 <= number < len(labels) or number != int(number):
         raise BadRecord(
             f"class {number:g} has no name; there are {len(labels)}, counted from 0",
             "Name it in data.yaml or classes.txt, or correct the row.",
@@ -71,9 +71,10 @@ def from_instance(item: Instance, picture: Picture) -> str:
 def _shortest(fractions: Sequence[float], is_same: Callable[[list[float]], bool]) -> str:
     """The numbers in the fewest decimals that read back as the same pixels."""
     for places in _PLACES:
-        texts = [f"{value:.{places}f}" for value in fractions]
-        if is_same([float(text) for text in texts]):
-            return " ".join(texts)
+        parts = 10**places
+        short = [round(value * parts) / parts for value in fractions]
+        if is_same(short):
+            return " ".join([f"{value:.{places}f}" for value in short])
     return " ".join(map(repr, fractions))
 
 

@@ -1,0 +1,103 @@
+"""Where a VOC data set has its XML files and lists, and how one file is parsed safely."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path, PurePosixPath
+from xml.etree import ElementTree
+
+from imgrec_lab.annotations import bad_records, picture_files
+from imgrec_lab.annotations.bad_records import BadRecord
+from imgrec_lab.annotations.picture_files import PictureFolder, without_suffix
+
+LISTS = "ImageSets/Main"
+_OF_A_CLASS = re.compile(".+_(train|val|trainval|test)")  # dog_val lists where dogs are
+_MOST_MIB = 4  # of one picture's labels
+_PEEK_BYTES = 1024
+
+
+def label_folder(folder: Path) -> Path:
+    """Where the XML files are: ``Annotations``, in any case, or beside the pictures."""
+    named = [e for e in folder.glob("*") if e.name.lower() == "annotations" and e.is_dir()]
+    place = named[0] if named else folder / "Annotations"
+    beside = not xml_names(place) and any(_is_labels(folder / name) for name in xml_names(folder))
+    return folder if beside else place
+
+
+def label_files(folder: Path) -> list[Path]:
+    """The XML files of a data set, in alphabetical order."""
+    place = label_folder(folder)
+    paths = [place / name for name in xml_names(place)]
+    return [path for path in paths if place != folder or _is_labels(path)]
+
+
+def xml_names(place: Path) -> list[str]:
+    """Paths of XML files relative to ``place``, in alphabetical order."""
+    return picture_files.find_files(place, {".xml"})
+
+
+def _is_labels(path: Path) -> bool:
+    with path.open("rb") as file:
+        return b"<annotation" in file.read(_PEEK_BYTES)
+
+
+def picture_of(name: str, tree: ElementTree.Element, pictures: PictureFolder) -> str:
+    """The picture named like the XML file ``name``, else the one that its content names.
+
+    Raises:
+        BadRecord: if neither is there, or the content's name leads out of the data set.
+    """
+    stem = without_suffix(name)
+    if found := pictures.find_stem(stem):
+        return found
+    filename = tree.findtext("filename", "")
+    if PurePosixPath(filename).suffix.lower() not in picture_files.SUFFIXES:
+        filename += ".jpg"  # VOC leaves the ending out at times
+    parent = stem.rpartition("/")[0]
+    return pictures.locate(filename, f"{parent}/" if parent else "")
+
+
+def lists(folder: Path) -> dict[str, Path]:
+    """The lists of pictures by split, in the order train, val, test; without those of one class."""
+    paths = {path.stem: path for path in folder.joinpath(LISTS).glob("*.txt")}
+    splits = [name for name in paths if not _OF_A_CLASS.fullmatch(name)]
+    if "train" in splits or "val" in splits:
+        splits = [name for name in splits if name != "trainval"]  # their union
+    return {split: paths[split] for split in sorted(splits, key=picture_files.split_order)}
+
+
+def listed(path: Path) -> list[str]:
+    """The names in a list, pictures without their ending.
+
+    Raises:
+        BadRecord: if it is no text.
+    """
+    return [line.strip() for line in bad_records.read_text(path).splitlines() if line.strip()]
+
+
+class _Tree(ElementTree.TreeBuilder):
+    """Refuses a document type: it could declare entities that grow without end or read files."""
+
+    def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
+        raise BadRecord("declares a document type", "Remove <!DOCTYPE ...>; labels need none.")
+
+
+def parse(path: Path) -> ElementTree.Element:
+    """The ``<annotation>`` of a file.
+
+    Raises:
+        BadRecord: if it is none, is larger than 4 MiB, or declares a document type.
+    """
+    content = bad_records.read_bytes(path, most_mib=_MOST_MIB)
+    parser = ElementTree.XMLParser(target=_Tree())
+    try:
+        parser.feed(content)
+        tree = parser.close()
+    except BadRecord:
+        raise
+    except (ElementTree.ParseError, LookupError, ValueError) as error:  # the latter: encodings
+        raise BadRecord(f"is not whole XML: {error}", "Export it again.") from error
+    if tree.tag != "annotation":
+        reason = f"must hold an <annotation>; its first element is <{tree.tag:.40}>"
+        raise BadRecord(reason, "Keep other XML files elsewhere.")
+    return tree
