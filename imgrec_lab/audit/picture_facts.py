@@ -91,23 +91,32 @@ def _thumbnails(images: Tensor) -> Tensor:
 
 def _read(known: Facts, path: str, thumbnail: np.ndarray) -> Facts:
     """Complete ``known``, and fill ``thumbnail`` (3, 32, 32) in place."""
-    facts = known
+    height = width = 0
+    image_format = mode = ""
     try:
         with open(path, "rb") as file:
-            data = file.read()
-        with Image.open(io.BytesIO(data)) as image:
-            mode = image.mode + ("+transparency" if "transparency" in image.info else "")
-            facts = replace(known, opened=True, format=image.format or "", mode=mode,
-                            height=image.height, width=image.width)  # fmt: skip
-        pixels = image_files.read_image(data)  # (3, H, W)
+            image = image_files.open_image(io.BytesIO(file.read()))
+        height, width, image_format = image.height, image.width, image.format or ""
+        mode = image.mode + ("+transparency" if "transparency" in image.info else "")
+        pixels = image_files.decode(image)  # (3, H, W)
+        digest, problem = _digest(pixels), ""
+        height, width = pixels.shape[1:]  # as it was held
+        thumbnail[:] = _small(pixels)
     except Exception as error:  # a broken file may raise anything inside its decoder
-        return replace(facts, problem=_reason(error, path))
-    height, width = pixels.shape[1:]
-    array = pixels.numpy()
-    picture = Image.fromarray(np.ascontiguousarray(array.transpose(1, 2, 0)))
+        digest, problem = "", _reason(error, path)
+    return Facts(
+        known.file, known.split, known.classes, height, width, image_format, mode, digest, problem,
+        opened=bool(image_format),
+    )  # fmt: skip
+
+
+def _small(pixels: np.ndarray) -> np.ndarray:
+    """(3, H, W) uint8 squeezed to (3, 32, 32)."""
+    if pixels.shape[1:] == (THUMBNAIL_PX, THUMBNAIL_PX):
+        return pixels
+    picture = Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)))
     small = picture.resize((THUMBNAIL_PX, THUMBNAIL_PX), Image.Resampling.BILINEAR)
-    thumbnail[:] = np.asarray(small).transpose(2, 0, 1)
-    return replace(facts, height=height, width=width, digest=_digest(array))
+    return np.asarray(small).transpose(2, 0, 1)
 
 
 def _digest(pixels: np.ndarray) -> str:

@@ -105,7 +105,7 @@ def header_problem(path: str) -> str | None:
     """
     try:
         with open(path, "rb") as file:
-            _open(file).close()
+            open_image(file).close()
     except Exception as error:
         return _reason(error, _first_bytes(path))
     return None
@@ -176,7 +176,7 @@ def _read(
     data = b""
     try:
         data = source if isinstance(source, bytes) else _contents(source)
-        return _decode(_open(io.BytesIO(data)), image_size, channels, fit)
+        return decode(open_image(io.BytesIO(data)), image_size, channels, fit)
     except Exception as error:  # a broken file may raise anything inside its decoder
         raise _ReadError(_reason(error, data)) from error
 
@@ -186,16 +186,21 @@ def _contents(path: str | os.PathLike) -> bytes:
         return file.read()
 
 
-def _open(file: io.BufferedIOBase) -> Image.Image:
+def open_image(file: io.BufferedIOBase) -> Image.Image:
+    """A picture whose header was read and whose pixels were not; too large a one raises."""
     image = Image.open(file)
     if image.width * image.height > MAX_MEGAPIXELS * 1e6 and image.format != "JPEG":
         raise Image.DecompressionBombError
     return image
 
 
-def _decode(
-    image: Image.Image, image_size: tuple[int, int] | None, channels: int, fit: Fit
+def decode(
+    image: Image.Image,
+    image_size: tuple[int, int] | None = None,
+    channels: int = 3,
+    fit: Fit = "crop",
 ) -> np.ndarray:
+    """The pixels (C, H, W) uint8 of an opened picture; the options are those of ``read_image``."""
     if image_size is not None and image.format == "JPEG":
         # Twice what is needed leaves the antialiasing to us; the cover holds in either orientation.
         scale = 2 * max(image_size) / min(image.size)
