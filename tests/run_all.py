@@ -88,7 +88,7 @@ PARALLEL = ("-n", "2", "--dist")
 STAGES: dict[str, Callable[[], Counts]] = {
     "lint": lint,
     "unit": pytest_stage("tests", "-m", "not browser", *PARALLEL, "loadfile"),
-    "browser": pytest_stage("tests/test_browser.py"),
+    "browser": pytest_stage("tests", "-m", "browser"),
     "notebooks": pytest_stage("--nbval", "notebooks", *PARALLEL, "loadscope"),
     "overlay": overlay,
 }
