@@ -173,6 +173,7 @@ def test_two_coco_files_are_parts_and_classes_meet_by_name(folder):
     }  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_pycocotools_reads_what_is_written(folder):
     COCO = pytest.importorskip("pycocotools.coco").COCO
     ring = (1.0, 1.0, 9.0, 1.0, 9.0, 7.0)

@@ -92,7 +92,7 @@ def test_targets_of_scenes_come_back():
 def test_what_a_format_cannot_hold_is_said(tmp_path):
     labelled = random_set(seed=3, shapes=True)
     images = write_pictures(labelled, tmp_path / "pictures")
-    with pytest.warns(UserWarning, match=r"csv has no place for \d+ outlines: they are left out"):
+    with pytest.warns(UserWarning, match=r"csv has no place for outlines \(\d+\): they are left"):
         warnings.simplefilter("always")
         annotations.write(labelled, tmp_path / "csv", format="csv", images=images)
 

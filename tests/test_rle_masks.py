@@ -5,6 +5,9 @@ import pytest
 
 from imgrec_lab.annotations import outlines, rle_masks
 
+# pycocotools has not caught up with numpy 2; its warnings are not ours.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
 
 def random_masks():
     rng = np.random.default_rng(0)
@@ -44,7 +47,7 @@ def test_outlines_fill_what_pycocotools_fills_but_for_their_edge():
         ours = outlines.polygons_to_mask([ring], 40, 40)
         theirs = coco.decode(coco.frPyObjects([list(ring)], 40, 40))[:, :, 0].astype(bool)
         for y, x in np.argwhere(ours != theirs):
-            assert _distance(ring, x + 0.5, y + 0.5) <= 0.75, (ring, x, y)
+            assert _distance(ring, x + 0.5, y + 0.5) <= 0.3, (ring, x, y)
 
 
 def _distance(ring, x: float, y: float) -> float:

@@ -29,6 +29,7 @@ from imgrec_lab.annotations import (
     class_folders,
     coco,
     format_limits,
+    picture_files,
     rle_masks,
     voc,
     yolo,
@@ -189,7 +190,7 @@ def write_labels(
     if unknown:
         raise ValueError(f"only must name files of pictures of the set; got {min(unknown)!r}.")
     texts = chosen.module.label_texts(annotation_set, folder, only)
-    _warn_of_losses(annotation_set, format)
+    _warn_of_losses(annotation_set, format, only)
     for name, text in texts.items():
         path = folder / name
         if not (path.is_file() and path.read_bytes() == text.encode()):
@@ -276,13 +277,12 @@ def _format(name: str) -> _Format:
 def _check_splits(annotation_set: AnnotationSet) -> None:
     """Splits become names of files and folders, whatever a table said."""
     for split in filter(None, annotation_set.splits()):
-        if split != Path(split).name or split.startswith("."):
-            raise ValueError(f"a split's name must do as a folder's; got {split!r}. Rename it.")
+        picture_files.check_folder_name(split, "a split's name")
 
 
 def _copies(images: Path, homes: Mapping[str, str], folder: str) -> dict[Path, str]:
     """Where each picture file goes in the new data set."""
-    missing = [file for file in homes if not (images / file).is_file()]
+    missing = [file for file in homes if not os.path.isfile(images / file)]
     if missing:
         raise ValueError(
             f"images must hold all pictures of the set; {images} lacks {len(missing)} of "
@@ -300,8 +300,15 @@ def _fill(folder: Path, texts: Mapping[str, str], copies: Mapping[Path, str]) ->
         shutil.copyfile(source, folder / name)
 
 
-def _warn_of_losses(annotation_set: AnnotationSet, format: str) -> None:
-    lost = format_limits.losses(annotation_set, _FORMATS[format].holds)
+def _warn_of_losses(
+    annotation_set: AnnotationSet, format: str, only: Collection[str] | None = None
+) -> None:
+    held = _FORMATS[format].holds
+    if only is not None:  # of classes it was told when all was written
+        held = held | {"classes without an instance"}
+        changed = [picture for picture in annotation_set.pictures if picture.file in only]
+        annotation_set = replace(annotation_set, pictures=changed)
+    lost = format_limits.losses(annotation_set, held)
     if lost:
         warnings.warn(
             f"{format} has no place for {', '.join(lost)}: they are left out.", stacklevel=3

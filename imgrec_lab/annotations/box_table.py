@@ -24,6 +24,7 @@ from imgrec_lab.annotations.records import AnnotationSet, Box, Instance, Picture
 homes = picture_files.own_names
 COLUMNS = ("file", "split", "width", "height", "label", "x1", "y1", "x2", "y2")
 _NAME = "annotations.csv"
+_PEEK_BYTES = 4096
 _BOX = COLUMNS[-4:]
 _OTHER_NAMES = {
     "filename": "file", "file_name": "file", "image": "file", "path": "file",
@@ -51,11 +52,7 @@ def read(path: Path, images: Path | None = None) -> AnnotationSet:
     if table is None:
         raise ValueError(f"{path} holds no table with columns file and label; name it {_NAME}.")
     reader = _Reader(path, images)
-    try:
-        rows = _rows(bad_records.read_text(table))
-    except BadRecord as error:
-        raise error.error_in(table) from error
-    for line, row in rows:
+    for line, row in _rows(table):
         try:
             reader.add(row)
         except BadRecord as error:
@@ -65,10 +62,10 @@ def read(path: Path, images: Path | None = None) -> AnnotationSet:
 
 def _table(folder: Path) -> Path | None:
     """``annotations.csv``, or else the first table that names files and labels."""
-    for path in sorted(folder.glob("*.csv"), key=lambda path: (path.name != _NAME, path.name)):
-        with path.open("rb") as file:
-            head = file.readline(4096).decode("utf-8-sig", errors="replace")
-        if path.name == _NAME or {"file", "label"} <= set(_columns(head)):
+    tables = filter(Path.is_file, folder.glob("*.csv"))
+    for path in sorted(tables, key=lambda path: (path.name != _NAME, path.name)):
+        head = bad_records.peek(path, _PEEK_BYTES).decode("utf-8-sig", errors="replace")
+        if path.name == _NAME or {"file", "label"} <= set(_columns(head.partition("\n")[0])):
             return path
     return None
 
@@ -85,12 +82,17 @@ def _delimiter(head: str) -> str:
     return max(_DELIMITERS, key=head.count)
 
 
-def _rows(text: str) -> list[tuple[int, dict[str, str]]]:
+def _rows(table: Path) -> list[tuple[int, dict[str, str]]]:
     """(line, fields by column) of each row.
 
     Raises:
-        BadRecord: if columns are missing, or it is no table.
+        ValueError: if columns are missing, or it is no table.
     """
+    with bad_records.needed(table):
+        return _parsed(bad_records.read_text(table))
+
+
+def _parsed(text: str) -> list[tuple[int, dict[str, str]]]:
     head = text.partition("\n")[0]
     columns, delimiter = _columns(head), _delimiter(head)
     needed = ("file", "label", *(_BOX if set(_BOX) & set(columns) else ()))
@@ -194,7 +196,7 @@ def label_texts(
 def _rows_by_file(table: Path) -> Iterator[tuple[str, list[object]]]:
     """The rows of a table in our columns, and the picture that each speaks of."""
     locate = PictureFolder(picture_files.picture_root(table.parent, "csv")).locate
-    for _, row in _rows(bad_records.read_text(table)):
+    for _, row in _rows(table):
         file = ""
         with contextlib.suppress(BadRecord):
             file = locate(row["file"])

@@ -17,7 +17,7 @@ _LEVELS = ("train", "val", "test")
 def recognises(path: Path) -> bool:
     """Whether ``path`` is a folder with pictures in folders that may be classes."""
     places = _places(picture_files.find_pictures(path)) if path.is_dir() else {}
-    return any(name.lower() not in PICTURE_FOLDERS for _, name in places.values())
+    return any(not set(PICTURE_FOLDERS) & set(file.lower().split("/")) for file in places)
 
 
 def read(path: Path, images: Path | None = None) -> AnnotationSet:
@@ -51,7 +51,8 @@ def homes(annotation_set: AnnotationSet) -> dict[str, str]:
     """Where each picture goes: ``<split>/<class>/``.
 
     Raises:
-        ValueError: if a picture shows several classes or none, or only some have a split.
+        ValueError: if a picture shows several classes or none, only some have a split, or a
+            class name cannot be a folder's.
     """
     shown = [{item.label for item in picture.instances} for picture in annotation_set.pictures]
     none, several = shown.count(set()), sum(len(labels) > 1 for labels in shown)
@@ -65,6 +66,8 @@ def homes(annotation_set: AnnotationSet) -> dict[str, str]:
             "in an image folder either all pictures or none must have a split; "
             f"{sum(p.split is None for p in annotation_set.pictures)} have none. Give them one."
         )
+    for name in annotation_set.classes:
+        picture_files.check_folder_name(name, "a class name")
     return {
         picture.file: _home(picture, annotation_set.classes[labels.pop()])
         for picture, labels in zip(annotation_set.pictures, shown, strict=True)

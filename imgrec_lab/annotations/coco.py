@@ -37,6 +37,8 @@ def read(path: Path, images: Path | None = None) -> AnnotationSet:
     reader, problems = _Reader(path, images, "coco"), []
     folder = reader.folder
     files = coco_files.find(folder) if path.is_dir() else [coco_files.describe(path, folder)]
+    if not files:
+        raise ValueError(f"{path} holds no COCO file, such as annotations/instances_train.json.")
     for file in files:
         try:
             reader.add(file, coco_files.contents(file.path))

@@ -35,12 +35,13 @@ def find(folder: Path) -> list[LabelFile]:
 
 def describe(path: Path, folder: Path) -> LabelFile:
     """``path`` with its split: "train" for instances_train2017.json or train/labels.json."""
-    _, named, rest = path.stem.partition("instances_")
+    name = path.relative_to(folder)
+    _, named, rest = name.stem.partition("instances_")
     if named:
         split = None if rest == "default" else picture_files.split_name(rest)  # as CVAT writes it
     else:
-        split = picture_files.split_of(path.stem) or picture_files.split_of(path.parent.name)
-    return LabelFile(path, path.relative_to(folder).as_posix(), split)
+        split = picture_files.split_of(name.stem) or picture_files.split_of(name.parent.name)
+    return LabelFile(path, name.as_posix(), split)
 
 
 def _may_hold_labels(entry: Path) -> bool:
@@ -49,14 +50,12 @@ def _may_hold_labels(entry: Path) -> bool:
 
 
 def _looks_like_coco(path: Path) -> bool:
-    if path.name.startswith((".", *_OTHER_LABELS)):
+    if path.name.startswith((".", *_OTHER_LABELS)) or not path.is_file():
         return False
     if path.name.startswith("instances") or "coco" in path.name:
         return True
-    with path.open("rb") as file:
-        head = file.read(_PEEK_BYTES)
-        file.seek(max(0, path.stat().st_size - _PEEK_BYTES))
-        return b'"images"' in head + file.read()
+    first, last = (bad_records.peek(path, _PEEK_BYTES, from_end=end) for end in (False, True))
+    return b'"images"' in first or b'"images"' in last
 
 
 def contents(path: Path) -> dict:

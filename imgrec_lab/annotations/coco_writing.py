@@ -9,14 +9,14 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from imgrec_lab.annotations import coco_files, coco_records, picture_files
+from imgrec_lab.annotations import bad_records, coco_files, coco_records, picture_files
 from imgrec_lab.annotations.bad_records import BadRecord
 from imgrec_lab.annotations.coco_files import LabelFile
 from imgrec_lab.annotations.picture_files import PictureFolder
 from imgrec_lab.annotations.records import AnnotationSet, Picture
 
 _LISTS = ("images", "annotations", "categories")
-_to_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+_to_json = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class _Written(NamedTuple):
@@ -57,10 +57,8 @@ def label_texts(
 
 
 def _written(file: LabelFile, pictures: PictureFolder) -> _Written:
-    try:
+    with bad_records.needed(file.path):
         content = coco_files.contents(file.path)
-    except BadRecord as error:
-        raise error.error_in(file.path) from error
     prefix = coco_files.name_prefix(file, content, pictures)
     records = {}
     for record in content["images"]:
@@ -148,4 +146,4 @@ def _text(content: dict[str, object]) -> str:
     for name, value in content.items():
         rows = ",\n".join(map(_to_json, value)) if name in _LISTS else None
         parts.append(f"{_to_json(name)}: " + (_to_json(value) if rows is None else f"[\n{rows}\n]"))
-    return "{\n" + ",\n".join(parts) + "\n}\n"
+    return bad_records.printable("{\n" + ",\n".join(parts) + "\n}\n")  # as JSON spells it, too

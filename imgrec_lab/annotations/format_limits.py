@@ -21,7 +21,7 @@ _APART_PX = 1.0  # a box nearer than this to that of its outline is taken for th
 
 
 def losses(annotation_set: AnnotationSet, held: Collection[Feature]) -> list[str]:
-    """What a format that holds only ``held`` leaves out, with counts: ``["12 outlines"]``."""
+    """What a format that holds only ``held`` leaves out, with counts: ``["outlines (12)"]``."""
     counts = {
         feature: sum(
             has(item, picture) for picture in annotation_set.pictures for item in picture.instances
@@ -31,7 +31,7 @@ def losses(annotation_set: AnnotationSet, held: Collection[Feature]) -> list[str
     }
     if "classes without an instance" not in held:
         counts["classes without an instance"] = list(annotation_set.counts().values()).count(0)
-    return [f"{number:,} {feature}" for feature, number in counts.items() if number]
+    return [f"{feature} ({number:,})" for feature, number in counts.items() if number]
 
 
 def _is_smaller(item: Instance, picture: Picture) -> bool:

@@ -1,8 +1,9 @@
 """Outlines to masks and masks to outlines, exact on pixel edges.
 
 A pixel belongs to a ring if its centre lies inside it by the even-odd rule, and to an object if it
-belongs to one of its rings. pycocotools rounds outlines to a grid of fifths of a pixel: it fills
-the same pixels, but for some whose centre lies within 0.2 pixels of the outline.
+belongs to one of its rings. pycocotools rounds outlines to fifths of a pixel: where they run along
+pixel edges it fills the same pixels, elsewhere all but some whose centre lies within 0.3 pixels of
+the outline.
 """
 
 from __future__ import annotations

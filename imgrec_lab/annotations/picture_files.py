@@ -65,6 +65,13 @@ def picture_size(path: str | os.PathLike) -> tuple[int, int]:
         ValueError: if the file does not begin as a picture.
     """
     try:
+        return _measured(path)
+    except BadRecord as error:
+        raise ValueError(f"{path} {error.reason}. Try opening it in an image viewer.") from error
+
+
+def _measured(path: str | os.PathLike) -> tuple[int, int]:
+    try:
         with Image.open(path) as image:
             width, height = image.size
             if image.format == "TIFF":  # some versions of Pillow turn its size, some do not
@@ -73,10 +80,8 @@ def picture_size(path: str | os.PathLike) -> tuple[int, int]:
             if turned and image.getexif().get(_ORIENTATION, 1) >= 5:
                 width, height = height, width
     except Exception as error:  # a broken header may raise anything inside its decoder
-        raise ValueError(
-            f"{path} does not begin as a picture: {_reason(error, path)}. "
-            "Try opening it in an image viewer."
-        ) from error
+        reason = f"does not begin as a picture: {_reason(error, path)}"
+        raise BadRecord(reason, "Replace the picture.", "unreadable") from error
     return height, width
 
 
@@ -226,9 +231,9 @@ class PictureFolder:
                 "Give images=, the folder of pictures.",
             )
         try:
-            return picture_size(self.root / file)
-        except ValueError as error:
-            raise BadRecord(str(error), "Replace the picture.", "unreadable") from error
+            return _measured(self.root / file)
+        except BadRecord as error:
+            raise BadRecord(f"{file} {error.reason}", error.advice, error.kind) from error
 
 
 def name_key(name: str) -> str:
@@ -239,6 +244,12 @@ def name_key(name: str) -> str:
 def without_suffix(file: str) -> str:
     """The path without its ending, as label files are named after pictures."""
     return os.path.splitext(file)[0]
+
+
+def check_folder_name(name: str, what: str) -> None:
+    """Raise ValueError if a folder of this name is none, hidden, or lies elsewhere."""
+    if name != Path(name).name or "\\" in name or name.startswith("."):
+        raise ValueError(f"{what} must do as a folder's name; got {name!r}. Rename it.")
 
 
 def own_names(annotation_set: AnnotationSet) -> dict[str, str]:

@@ -12,23 +12,29 @@ from imgrec_lab.annotations.picture_files import PictureFolder, without_suffix
 
 LISTS = "ImageSets/Main"
 _OF_A_CLASS = re.compile(".+_(train|val|trainval|test)")  # dog_val lists where dogs are
+_FOLDER = "annotations"
 _MOST_MIB = 4  # of one picture's labels
 _PEEK_BYTES = 1024
 
 
 def label_folder(folder: Path) -> Path:
     """Where the XML files are: ``Annotations``, in any case, or beside the pictures."""
-    named = [e for e in folder.glob("*") if e.name.lower() == "annotations" and e.is_dir()]
+    named = [e for e in folder.glob("*") if e.name.lower() == _FOLDER and e.is_dir()]
     place = named[0] if named else folder / "Annotations"
-    beside = not xml_names(place) and any(_is_labels(folder / name) for name in xml_names(folder))
-    return folder if beside else place
+    return folder if not xml_names(place) and _beside(folder) else place
 
 
 def label_files(folder: Path) -> list[Path]:
     """The XML files of a data set, in alphabetical order."""
     place = label_folder(folder)
-    paths = [place / name for name in xml_names(place)]
-    return [path for path in paths if place != folder or _is_labels(path)]
+    names = _beside(folder) if place == folder else xml_names(place)
+    return [place / name for name in names]
+
+
+def _beside(folder: Path) -> list[str]:
+    """XML files that hold labels and do not belong to a data set further down."""
+    names = [name for name in xml_names(folder) if _FOLDER not in name.lower().split("/")]
+    return [name for name in names if _is_labels(folder / name)]
 
 
 def xml_names(place: Path) -> list[str]:
@@ -37,8 +43,7 @@ def xml_names(place: Path) -> list[str]:
 
 
 def _is_labels(path: Path) -> bool:
-    with path.open("rb") as file:
-        return b"<annotation" in file.read(_PEEK_BYTES)
+    return b"<annotation" in bad_records.peek(path, _PEEK_BYTES)
 
 
 def picture_of(name: str, tree: ElementTree.Element, pictures: PictureFolder) -> str:

@@ -85,8 +85,10 @@ def _list_texts(
 ) -> dict[str, str]:
     """The list of each split; pictures that we know nothing of stay listed."""
     split_of = {stems[picture.file]: picture.split for picture in annotation_set.pictures}
-    lists = {split: voc_files.listed(path) for split, path in voc_files.lists(folder).items()}
-    texts = {}
+    lists, texts = {}, {}
+    for split, path in voc_files.lists(folder).items():
+        with bad_records.needed(path):
+            lists[split] = voc_files.listed(path)
     for split in lists | {split: [] for split in split_of.values() if split}:
         stay = [stem for stem in lists.get(split, ()) if split_of.get(stem, split) == split]
         new = split_of.keys() - set(stay)

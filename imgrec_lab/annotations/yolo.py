@@ -24,7 +24,8 @@ def recognises(path: Path) -> bool:
         return path.suffix.lower() in (".yaml", ".yml")
     if yolo_layout.yaml_file(path) or any(path.glob("labels/**/*.txt")):
         return True
-    if any(path.glob("*/labels/*.txt")):
+    parts = (file.relative_to(path).as_posix() for file in path.glob("*/labels/*.txt"))
+    if any(map(picture_files.split_of_folders, parts)):
         return True
     return (path / CLASSES_FILE).is_file() and Layout(path, PictureFolder(path)).beside
 
@@ -72,7 +73,7 @@ class _Reader(Gathering):
     """Gathers label files, picture by picture."""
 
     def __init__(self, path: Path, images: Path | None):
-        super().__init__(path, images, "yolo")
+        super().__init__(picture_files.data_folder(path), images, "yolo")
         self._layout = Layout(self.folder, self.pictures)
         self._picture_of: dict[str, str] = {}  # by label file
         described = yolo_layout.describe(path)
@@ -87,8 +88,8 @@ class _Reader(Gathering):
         name = self._layout.find(file)
         if name is None:
             return
-        self.claim(file)
         other = self._picture_of.setdefault(name, file)
+        self.claim(file)
         if other != file:
             raise BadRecord(
                 f"its labels {name} are those of {other}, too", "Rename one of the two."

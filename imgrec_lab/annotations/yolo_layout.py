@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 import re
 from collections import Counter
@@ -94,11 +95,10 @@ class Description(NamedTuple):
 
 def yaml_file(folder: Path) -> Path | None:
     """``data.yaml``, or else the first YAML file that speaks of names."""
-    paths = sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
-    for path in sorted(paths, key=lambda path: path.stem != "data"):
-        with path.open("rb") as file:
-            if path.stem == "data" or b"names" in file.read(_MOST_YAML_MIB * 2**20):
-                return path
+    paths = [path for path in folder.glob("*.y*ml") if path.suffix in (".yaml", ".yml")]
+    for path in sorted(filter(Path.is_file, paths), key=lambda path: (path.stem != "data", path)):
+        if path.stem == "data" or b"names" in bad_records.peek(path, _MOST_YAML_MIB * 2**20):
+            return path
     return None
 
 
@@ -180,6 +180,8 @@ def _names(content: dict, problems: list[BadRecord]) -> tuple[str, ...] | None:
     if content.get("nc", str(last + 1)) != str(last + 1):
         reason = f"says nc: {content['nc']}, but names {last + 1} classes"
         problems.append(BadRecord(reason, "Correct nc or names."))
+    for name in named.values():
+        bad_records.check_text(name, "a class name")
     return tuple(named.get(number) or str(number) for number in range(last + 1))
 
 
@@ -214,7 +216,7 @@ def _resolved(entry: str, base: object, folder: Path) -> str | None:
     for text in (f"{base}/{entry}" if base else entry, entry, re.sub(r"^(\.\./)+", "", entry)):
         place = posixpath.normpath(text)
         outside = place.split("/")[0] in ("..", "") or PureWindowsPath(place).drive
-        if not outside and (folder / place).exists():
+        if not outside and os.path.exists(folder / place):
             return place
     return None
 
@@ -248,10 +250,8 @@ def names_text(file: Path, classes: Sequence[str]) -> str:
     """
     if file.name == CLASSES_FILE:
         return "".join(f"{name}\n" for name in classes)
-    try:
+    with bad_records.needed(file):
         content = contents(file, yaml.SafeLoader)
-    except BadRecord as error:
-        raise error.error_in(file) from error
     if "nc" in content:
         content["nc"] = len(classes)
     numbered = isinstance(content.get("names"), dict)
