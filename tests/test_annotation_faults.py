@@ -28,7 +28,8 @@ SCRAPS = (
 
 
 @pytest.fixture(autouse=True)
-def quiet():
+def quiet(monkeypatch):
+    monkeypatch.setattr("os.fsync", lambda handle: None)  # no waiting for the disk
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".* has no place for")
         yield

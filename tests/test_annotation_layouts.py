@@ -20,6 +20,11 @@ XML = (
 )
 
 
+@pytest.fixture(autouse=True)
+def no_wait_for_the_disk(monkeypatch):
+    monkeypatch.setattr("os.fsync", lambda handle: None)
+
+
 def coco(*names: str) -> str:
     image = {"height": 20, "width": 40}
     box = {"category_id": 5, "bbox": [10, 5, 20, 10], "iscrowd": 0}
