@@ -94,7 +94,11 @@ FORMATS = tuple(_FORMATS)
 
 
 def read(
-    path: str | os.PathLike, *, format: str | None = None, images: str | os.PathLike | None = None
+    path: str | os.PathLike,
+    *,
+    format: str | None = None,
+    images: str | os.PathLike | None = None,
+    sizes: picture_files.Sizes | None = None,
 ) -> AnnotationSet:
     """Read the labels of a data set.
 
@@ -103,6 +107,7 @@ def read(
         format: one of ``FORMATS``; None recognises it.
         images: the folder that the labels' paths of pictures begin in; None takes
             ``picture_root``.
+        sizes: (height, width) by file, of pictures that need not be measured again.
 
     Returns:
         what could be read; what is wrong with the rest is told in its ``findings``.
@@ -114,7 +119,7 @@ def read(
     if images is not None and not Path(images).is_dir():
         raise ValueError(f"images must be the folder of pictures; there is no folder {images}.")
     chosen = _format(format or detect_format(path))
-    return chosen.module.read(path, None if images is None else Path(images))
+    return chosen.module.read(path, None if images is None else Path(images), sizes)
 
 
 def write(
@@ -280,24 +285,26 @@ def _check_splits(annotation_set: AnnotationSet) -> None:
         picture_files.check_folder_name(split, "a split's name")
 
 
-def _copies(images: Path, homes: Mapping[str, str], folder: str) -> dict[Path, str]:
+def _copies(images: Path, homes: Mapping[str, str], folder: str) -> dict[str, str]:
     """Where each picture file goes in the new data set."""
-    missing = [file for file in homes if not os.path.isfile(images / file)]
+    paths = {file: os.path.join(images, file) for file in homes}  # much faster than Path objects
+    missing = [file for file, path in paths.items() if not os.path.isfile(path)]
     if missing:
         raise ValueError(
             f"images must hold all pictures of the set; {images} lacks {len(missing)} of "
             f"{len(homes)}, such as {missing[0]}."
         )
-    return {images / file: f"{folder}/{home}".lstrip("/") for file, home in homes.items()}
+    return {paths[file]: f"{folder}/{home}".lstrip("/") for file, home in homes.items()}
 
 
-def _fill(folder: Path, texts: Mapping[str, str], copies: Mapping[Path, str]) -> None:
+def _fill(folder: Path, texts: Mapping[str, str], copies: Mapping[str, str]) -> None:
     for parent in {os.path.dirname(name) for name in [*texts, *copies.values()]}:
         (folder / parent).mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
-        (folder / name).write_bytes(text.encode())
+        with open(os.path.join(folder, name), "wb") as file:
+            file.write(text.encode())
     for source, name in copies.items():
-        shutil.copyfile(source, folder / name)
+        shutil.copyfile(source, os.path.join(folder, name))
 
 
 def _warn_of_losses(

@@ -18,7 +18,7 @@ from pathlib import Path
 from imgrec_lab.annotations import bad_records, picture_files
 from imgrec_lab.annotations.bad_records import BadRecord
 from imgrec_lab.annotations.gathering import Gathering
-from imgrec_lab.annotations.picture_files import PictureFolder
+from imgrec_lab.annotations.picture_files import PictureFolder, Sizes
 from imgrec_lab.annotations.records import AnnotationSet, Box, Instance, Picture
 
 homes = picture_files.own_names
@@ -40,7 +40,7 @@ def recognises(path: Path) -> bool:
     return path.suffix.lower() == ".csv" if path.is_file() else _table(path) is not None
 
 
-def read(path: Path, images: Path | None = None) -> AnnotationSet:
+def read(path: Path, images: Path | None = None, sizes: Sizes | None = None) -> AnnotationSet:
     """Read a table; rows that cannot be used become findings.
 
     The delimiter may be a comma, a tab, or a semicolon, with which numbers may have decimal commas.
@@ -51,7 +51,7 @@ def read(path: Path, images: Path | None = None) -> AnnotationSet:
     table = path if path.is_file() else _table(path)
     if table is None:
         raise ValueError(f"{path} holds no table with columns file and label; name it {_NAME}.")
-    reader = _Reader(path, images)
+    reader = _Reader(path, images, sizes)
     for line, row in _rows(table):
         try:
             reader.add(row)
@@ -121,8 +121,8 @@ def _parsed(text: str) -> list[tuple[int, dict[str, str]]]:
 class _Reader(Gathering):
     """Gathers rows to pictures."""
 
-    def __init__(self, path: Path, images: Path | None):
-        super().__init__(path, images, "csv")
+    def __init__(self, path: Path, images: Path | None, sizes: Sizes | None):
+        super().__init__(path, images, "csv", sizes)
         self._locate = functools.cache(self.pictures.locate)
         self._marked: dict[str, list[Instance]] = {}
 

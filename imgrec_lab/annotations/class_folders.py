@@ -8,7 +8,7 @@ from pathlib import Path
 from imgrec_lab.annotations import picture_files
 from imgrec_lab.annotations.bad_records import BadRecord
 from imgrec_lab.annotations.gathering import Gathering
-from imgrec_lab.annotations.picture_files import PICTURE_FOLDERS
+from imgrec_lab.annotations.picture_files import PICTURE_FOLDERS, Sizes
 from imgrec_lab.annotations.records import AnnotationSet, Instance, Picture
 
 _LEVELS = ("train", "val", "test")
@@ -20,12 +20,12 @@ def recognises(path: Path) -> bool:
     return any(not set(PICTURE_FOLDERS) & set(file.lower().split("/")) for file in places)
 
 
-def read(path: Path, images: Path | None = None) -> AnnotationSet:
+def read(path: Path, images: Path | None = None, sizes: Sizes | None = None) -> AnnotationSet:
     """Read which class each picture lies in; its box is the whole picture.
 
     Where there is a train, val or test level, pictures elsewhere become findings.
     """
-    reader = Gathering(path, images, "folder")
+    reader = Gathering(path, images, "folder", sizes)
     for file, (split, name) in _places(reader.pictures.files).items():
         reader.claim(file)
         try:

@@ -17,6 +17,7 @@ from imgrec_lab.annotations.coco_files import LabelFile
 from imgrec_lab.annotations.coco_writing import label_texts
 from imgrec_lab.annotations.findings import Finding
 from imgrec_lab.annotations.gathering import Gathering
+from imgrec_lab.annotations.picture_files import Sizes
 from imgrec_lab.annotations.records import AnnotationSet, Instance, Picture
 
 __all__ = ["homes", "label_texts", "read", "recognises"]
@@ -28,13 +29,13 @@ def recognises(path: Path) -> bool:
     return path.suffix.lower() == ".json" if path.is_file() else bool(coco_files.find(path))
 
 
-def read(path: Path, images: Path | None = None) -> AnnotationSet:
+def read(path: Path, images: Path | None = None, sizes: Sizes | None = None) -> AnnotationSet:
     """Read one file, or all of a data set's; what cannot be used becomes findings.
 
     Raises:
         ValueError: if none of the files can be read.
     """
-    reader, problems = _Reader(path, images, "coco"), []
+    reader, problems = _Reader(path, images, "coco", sizes), []
     folder = reader.folder
     files = coco_files.find(folder) if path.is_dir() else [coco_files.describe(path, folder)]
     if not files:

@@ -8,7 +8,7 @@ from pathlib import Path
 from imgrec_lab.annotations import bad_records, picture_files
 from imgrec_lab.annotations.bad_records import BadRecord
 from imgrec_lab.annotations.findings import Finding
-from imgrec_lab.annotations.picture_files import PictureFolder
+from imgrec_lab.annotations.picture_files import PictureFolder, Sizes
 from imgrec_lab.annotations.records import AnnotationSet, Instance, Picture
 
 
@@ -23,9 +23,10 @@ class Gathering:
         labels: by class name, numbered as they come.
     """
 
-    def __init__(self, path: Path, images: Path | None, format: str):
+    def __init__(self, path: Path, images: Path | None, format: str, sizes: Sizes | None = None):
         self.folder = picture_files.data_folder(path)
-        self.pictures = PictureFolder(images or picture_files.picture_root(self.folder, format))
+        root = images or picture_files.picture_root(self.folder, format)
+        self.pictures = PictureFolder(root, sizes)
         self.found: dict[str, Picture] = {}
         self.findings: list[Finding] = []
         self.labels: dict[str, int] = {}

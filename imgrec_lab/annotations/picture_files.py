@@ -6,7 +6,7 @@ import functools
 import os
 import re
 import unicodedata
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from PIL import Image, UnidentifiedImageError
@@ -30,6 +30,8 @@ _SPLIT_OF = {word: split for split, words in _SPLITS.items() for word in words}
 _ORIENTATION = 0x0112  # the EXIF tag that says how the camera was held; 5 to 8 lie on their side
 _SAY_ORIENTATION = {"exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif"}
 _WIDTH, _HEIGHT = 256, 257  # TIFF tags
+
+Sizes = Mapping[str, tuple[int, int]]  # (height, width) of a picture by its file
 
 
 def find_pictures(folder: str | os.PathLike) -> list[str]:
@@ -182,8 +184,9 @@ class PictureFolder:
         files: paths relative to it, in alphabetical order.
     """
 
-    def __init__(self, root: Path):
+    def __init__(self, root: Path, sizes: Sizes | None = None):
         self.root = root
+        self._sizes = sizes or {}
         self.files = tuple(find_pictures(root))
         self._names = FileNames(self.files)
         self._stems = FileNames(map(without_suffix, self.files))
@@ -220,11 +223,13 @@ class PictureFolder:
         return found or unicodedata.normalize("NFC", name)
 
     def size(self, file: str) -> tuple[int, int]:
-        """(height, width) from the header of ``file``.
+        """(height, width) of ``file``, as it was given or from its header.
 
         Raises:
             BadRecord: if it cannot be read, or no pictures are there.
         """
+        if file in self._sizes:
+            return self._sizes[file]
         if not self.files:
             raise BadRecord(
                 f"the size of {file} is not given, and the picture is not there to measure it",

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 from imgrec_lab.annotations import bad_records, picture_files, voc_files
 from imgrec_lab.annotations.bad_records import BadRecord
 from imgrec_lab.annotations.gathering import Gathering
-from imgrec_lab.annotations.picture_files import name_key, without_suffix
+from imgrec_lab.annotations.picture_files import Sizes, name_key, without_suffix
 from imgrec_lab.annotations.records import AnnotationSet, Instance, Picture
 from imgrec_lab.annotations.voc_writing import label_texts
 
@@ -25,12 +25,19 @@ def recognises(path: Path) -> bool:
     return path.suffix.lower() == ".xml" if path.is_file() else bool(voc_files.label_files(path))
 
 
-def read(path: Path, images: Path | None = None, *, one_based: bool | None = None) -> AnnotationSet:
+def read(
+    path: Path,
+    images: Path | None = None,
+    sizes: Sizes | None = None,
+    *,
+    one_based: bool | None = None,
+) -> AnnotationSet:
     """Read one file, or all of a data set's; what cannot be used becomes findings.
 
     Args:
         path: an XML file or the data set's folder.
         images: the folder of pictures; None finds it.
+        sizes: (height, width) by file, of pictures that need not be measured.
         one_based: whether pixels count from 1 and both corners belong to the box, so that
             x1 = xmin - 1 and x2 = xmax. The files of VOC 2007 to 2012 are written so; nearly all
             tools since write pixel edges as they are. None decides by each file's
@@ -39,7 +46,7 @@ def read(path: Path, images: Path | None = None, *, one_based: bool | None = Non
     Raises:
         ValueError: if none of the files can be read.
     """
-    reader = _Reader(path, images, one_based)
+    reader = _Reader(path, images, sizes, one_based)
     files = [path] if path.is_file() else voc_files.label_files(path)
     for file in files:
         try:
@@ -60,8 +67,10 @@ def read(path: Path, images: Path | None = None, *, one_based: bool | None = Non
 class _Reader(Gathering):
     """Gathers files to pictures."""
 
-    def __init__(self, path: Path, images: Path | None, one_based: bool | None):
-        super().__init__(path, images, "voc")
+    def __init__(
+        self, path: Path, images: Path | None, sizes: Sizes | None, one_based: bool | None
+    ):
+        super().__init__(path, images, "voc", sizes)
         self._one_based = one_based
         self._base = voc_files.label_folder(self.folder) if path.is_dir() else path.parent
         self._split_of = self._listed_splits()

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from imgrec_lab.annotations import bad_records, picture_files, yolo_layout, yolo_rows
 from imgrec_lab.annotations.bad_records import BadRecord
 from imgrec_lab.annotations.gathering import Gathering
-from imgrec_lab.annotations.picture_files import PICTURE_FOLDERS, PictureFolder
+from imgrec_lab.annotations.picture_files import PICTURE_FOLDERS, PictureFolder, Sizes
 from imgrec_lab.annotations.records import AnnotationSet, Picture
 from imgrec_lab.annotations.yolo_layout import CLASSES_FILE, MOST_CLASSES, Layout
 
@@ -30,7 +30,7 @@ def recognises(path: Path) -> bool:
     return (path / CLASSES_FILE).is_file() and Layout(path, PictureFolder(path)).beside
 
 
-def read(path: Path, images: Path | None = None) -> AnnotationSet:
+def read(path: Path, images: Path | None = None, sizes: Sizes | None = None) -> AnnotationSet:
     """Read the labels of a data set; what cannot be used becomes findings.
 
     Fractions become pixels by the sizes in the pictures' headers, so the pictures must be there.
@@ -39,7 +39,7 @@ def read(path: Path, images: Path | None = None) -> AnnotationSet:
     Raises:
         ValueError: if there are no pictures.
     """
-    reader = _Reader(path, images)
+    reader = _Reader(path, images, sizes)
     if not reader.pictures.files:
         raise ValueError(
             f"YOLO's labels are fractions of the pictures, and {reader.pictures.root} holds none. "
@@ -72,8 +72,8 @@ def _home(picture: Picture) -> str:
 class _Reader(Gathering):
     """Gathers label files, picture by picture."""
 
-    def __init__(self, path: Path, images: Path | None):
-        super().__init__(picture_files.data_folder(path), images, "yolo")
+    def __init__(self, path: Path, images: Path | None, sizes: Sizes | None):
+        super().__init__(picture_files.data_folder(path), images, "yolo", sizes)
         self._layout = Layout(self.folder, self.pictures)
         self._picture_of: dict[str, str] = {}  # by label file
         described = yolo_layout.describe(path)

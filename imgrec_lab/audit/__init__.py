@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -79,30 +80,37 @@ def audit(
 
 
 def _from_disk(path: Path, format: str | None) -> tuple[list[Facts], Tensor, AnnotationSet]:
+    """Pictures first: reading the labels then need not open them again to measure them."""
     labelled, root = AnnotationSet((), ()), path
-    if format is not None or not path.is_dir() or _is_labelled(path):
-        format = format or annotations.detect_format(path)
-        labelled, root = (
-            annotations.read(path, format=format),
-            annotations.picture_root(path, format),
-        )
-    known = [_known(picture, labelled.classes) for picture in labelled.pictures]
-    listed = {picture.file for picture in labelled.pictures}
-    known += [Facts(file) for file in annotations.find_pictures(root) if file not in listed]
-    if not known:
+    format = format or _format(path)
+    if format is not None:
+        root = annotations.picture_root(path, format)
+    there = annotations.find_pictures(root)
+    facts, thumbnails = picture_facts.of_files([Facts(file) for file in there], root)
+    if format is not None:
+        sizes = {found.file: (found.height, found.width) for found in facts if not found.problem}
+        labelled = annotations.read(path, format=format, sizes=sizes)
+    if not there:  # labels alone
+        gone = [Facts(picture.file) for picture in labelled.pictures]
+        facts, thumbnails = picture_facts.of_files(gone, root)
+    if not facts:
         raise ValueError(f"{path} must hold pictures; there are none below {root}.")
-    return *picture_facts.of_files(known, root), labelled
+    known = {picture.file: _known(picture, labelled.classes) for picture in labelled.pictures}
+    return [_labelled(found, known.get(found.file)) for found in facts], thumbnails, labelled
 
 
-def _is_labelled(path: Path) -> bool:
-    """Whether a folder has labels; one with pictures alone can be looked at, too."""
+def _labelled(found: Facts, known: Facts | None) -> Facts:
+    return replace(found, split=known.split, classes=known.classes) if known else found
+
+
+def _format(path: Path) -> str | None:
+    """The format of the labels; None for a folder of pictures alone, which can be audited, too."""
     try:
-        annotations.detect_format(path)
+        return annotations.detect_format(path)
     except ValueError:
-        if not annotations.find_pictures(path):
+        if not path.is_dir() or not annotations.find_pictures(path):
             raise
-        return False
-    return True
+        return None
 
 
 def _joined(parts: dict[str | None, AnySet]) -> tuple[list[Facts], Tensor, AnnotationSet]:
