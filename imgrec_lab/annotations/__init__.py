@@ -255,8 +255,7 @@ def detect_format(path: str | os.PathLike) -> str:
 
 def _hint(path: Path) -> str:
     """Which folder in ``path`` may have been meant."""
-    folders = [entry for entry in sorted(path.glob("*")) if entry.is_dir()]
-    for folder in folders:
+    for folder in filter(Path.is_dir, sorted(path.glob("*"))):
         for name, chosen in _FORMATS.items():
             if chosen.module.recognises(folder):
                 return f" {folder} looks like {name}."
@@ -301,8 +300,7 @@ def _fill(folder: Path, texts: Mapping[str, str], copies: Mapping[str, str]) -> 
     for parent in {os.path.dirname(name) for name in [*texts, *copies.values()]}:
         (folder / parent).mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
-        with open(os.path.join(folder, name), "wb") as file:
-            file.write(text.encode())
+        (folder / name).write_bytes(text.encode())
     for source, name in copies.items():
         shutil.copyfile(source, os.path.join(folder, name))
 

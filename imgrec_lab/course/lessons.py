@@ -69,8 +69,9 @@ LESSONS: tuple[Lesson, ...] = (
         name="02_data",
         title="Data",
         question="What does data quality buy?",
+        minutes_cpu=3,
         prerequisites=("01_fundamentals",),
-        planned=True,
+        modules=("annotations", "audit", "datasets", "box_ops", "metrics", "widgets", "checks"),
     ),
     Lesson(
         name="03_training",
