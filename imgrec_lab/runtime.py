@@ -57,8 +57,18 @@ def pick_precision(device: torch.device) -> Precision:
 
     bfloat16 where the hardware multiplies it natively, float16 with scaled gradients on older
     NVIDIA cards (a T4, say), float32 everywhere else: on a CPU without bfloat16 instructions an
-    emulated half precision is slower than float32.
+    emulated half precision is slower than float32. The environment variable ``IMGREC_PRECISION``
+    (``float32``, ``bfloat16`` or ``float16``) decides instead: float32 repeats on other machines.
+
+    Raises:
+        ValueError: if the variable names no precision.
     """
+    if wanted := os.environ.get("IMGREC_PRECISION"):
+        if wanted not in ("float32", "bfloat16", "float16"):
+            raise ValueError(
+                f"IMGREC_PRECISION must be float32, bfloat16 or float16; got {wanted!r}."
+            )
+        return Precision(getattr(torch, wanted), scale_gradients=wanted == "float16")
     if device.type == "cuda":
         if torch.cuda.get_device_capability(device) >= (8, 0):
             return Precision(torch.bfloat16)

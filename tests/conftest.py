@@ -1,8 +1,12 @@
 """What several test files need."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
+
+# Tests that compare sums with sums need full precision, whatever the processor multiplies.
+os.environ.setdefault("IMGREC_PRECISION", "float32")
 
 
 @pytest.fixture

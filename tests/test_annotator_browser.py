@@ -167,7 +167,7 @@ def wait_for(folder: Path, index: int, expected: list[tuple[int, ...]]) -> None:
 
 
 def saved(folder: Path, index: int) -> list[tuple[int, ...]]:
-    if not (folder / "annotations").exists():
+    if not (folder / "annotations" / "instances.json").exists():
         return []
     known = annotations.read(folder)
     label_of = [scenes.CLASSES.index(name) for name in known.classes]

@@ -11,7 +11,13 @@ from imgrec_lab import runtime
 CPU = torch.device("cpu")
 
 
-def test_precision_on_a_cpu_follows_its_instructions(monkeypatch):
+@pytest.fixture
+def free_precision(monkeypatch):
+    """Let the machine choose the precision again."""
+    monkeypatch.delenv("IMGREC_PRECISION", raising=False)
+
+
+def test_precision_on_a_cpu_follows_its_instructions(free_precision, monkeypatch):
     monkeypatch.setattr(runtime, "_cpu_multiplies_bfloat16", lambda: True)
     assert runtime.pick_precision(CPU) == runtime.Precision(torch.bfloat16)
     monkeypatch.setattr(runtime, "_cpu_multiplies_bfloat16", lambda: False)
@@ -22,11 +28,22 @@ def test_precision_on_a_cpu_follows_its_instructions(monkeypatch):
     ("capability", "expected"),
     [((7, 5), runtime.Precision(torch.float16, True)), ((8, 0), runtime.Precision(torch.bfloat16))],
 )
-def test_precision_on_a_gpu_follows_its_generation(monkeypatch, capability, expected):
+def test_precision_on_a_gpu_follows_its_generation(
+    free_precision, monkeypatch, capability, expected
+):
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
     precision = runtime.pick_precision(torch.device("cuda"))
     assert precision == expected
     assert ("scaled" in str(precision)) == expected.scale_gradients
+
+
+def test_the_environment_decides_on_the_precision(monkeypatch):
+    for name, scaled in {"float32": False, "bfloat16": False, "float16": True}.items():
+        monkeypatch.setenv("IMGREC_PRECISION", name)
+        assert runtime.pick_precision(CPU) == runtime.Precision(getattr(torch, name), scaled)
+    monkeypatch.setenv("IMGREC_PRECISION", "int8")
+    with pytest.raises(ValueError, match="must be float32, bfloat16 or float16; got 'int8'"):
+        runtime.pick_precision(CPU)
 
 
 def test_autocast_computes_in_the_precision_that_it_names():

@@ -17,13 +17,15 @@ from imgrec_lab import atomic_files
 from imgrec_lab.course import lessons
 
 # What every checked run is started with. One thread, because sums change in their last digits
-# with the number of threads; the others keep albumentations (offline) and the kernel from
-# warning on stderr, and progress bars out of the stored outputs.
+# with the number of threads, and float32, because only some processors multiply bfloat16; the
+# others keep albumentations (offline) and the kernel from warning on stderr, and progress bars out
+# of the stored outputs.
 CHECKED_ENVIRONMENT: dict[str, str] = {
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "IMGREC_THREADS": "1",
+    "IMGREC_PRECISION": "float32",
     "NO_ALBUMENTATIONS_UPDATE": "1",
     "PYDEVD_DISABLE_FILE_VALIDATION": "1",
     "TQDM_DISABLE": "1",
