@@ -221,6 +221,17 @@ def test_a_float_where_a_whole_number_belongs():
     result = exercise.check(lambda size: size / 2)
     assert result.outcome == "wrong dtype"
     assert "Expected an int; got a float. Whole numbers stay whole with //" in result.text
+    text = exercise.check(lambda size: torch.ones(size // 2).sum()).text
+    assert "got a float32 tensor of shape (). Write int(...) around it." in text
+
+
+def test_a_whole_number_where_a_float_belongs():
+    exercise = _exercise(
+        reference=lambda size: size / 8, cases=lambda: [Case("8", (8,)), Case("4", (4,))]
+    )
+    assert exercise.check(lambda size: 1 if size == 8 else size / 8).passed
+    result = exercise.check(lambda size: 1)
+    assert result.outcome == "wrong values" and "Expected 0.5; got 1." in result.text
 
 
 def test_wrong_values_are_counted_and_measured_in_the_smallest_failing_case():
@@ -229,6 +240,19 @@ def test_wrong_values_are_counted_and_measured_in_the_smallest_failing_case():
     assert "1 of 6 numbers differ; the largest difference is 3." in result.text
     assert "Case 2 of 3: two rows." in result.text
     assert "expected = [[ 0.,  2.,  4.]," in result.code
+
+
+def test_true_and_false_in_the_wrong_places_are_located():
+    exercise = _exercise(reference=lambda image: image > 2, misconceptions=())
+    text = exercise.check(lambda image: image > 1).text
+    assert "1 of 2 numbers differ, at [[0, 1]].\nCase 1 of 3" in text
+    row = _exercise(reference=lambda image: image.flatten() > 2, misconceptions=())
+    one = row.check(lambda image: (image.flatten() > 2) & (image.flatten() != 5)).text
+    assert "1 of 6 numbers differ, at [5]." in one
+    many = row.check(lambda image: (image.flatten() > 2) & (image.flatten() < 6)).text
+    assert "394 of 400 numbers differ, at [6, 7, 8, 9, 10, 11, 12, 13, 14, 15], and more." in many
+    single = _exercise(reference=lambda image: image.sum() > 2, misconceptions=())
+    assert "Expected True; got False." in single.check(lambda image: image.sum() < 0).text
 
 
 def test_nan_is_wrong_and_named():
@@ -335,6 +359,13 @@ def test_the_other_cases_decide_between_misconceptions_that_agree_on_the_smalles
     exercise = _exercise(misconceptions=(first, second))
     assert "Rows less one." in exercise.check(lambda x: x * (x.shape[0] - 1)).text
     assert "Always zero." in exercise.check(torch.zeros_like).text
+
+
+def test_a_misconception_is_not_named_for_the_smallest_case_alone():
+    def answer(image):
+        return image**2 if len(image) == 1 else image * 5
+
+    assert EXERCISE.check(answer).text.startswith("1 of 2 numbers differ")
 
 
 def test_a_wrong_shape_alone_is_enough_only_where_it_is_said_so():
@@ -451,8 +482,21 @@ def test_an_exercise_introduces_itself():
         assert part in text and part in EXERCISE._repr_html_()
 
 
+def test_each_call_of_hint_shows_the_next():
+    exercise = _exercise(hints=("One.", "Two.", "Three."))
+    shown = [exercise.hint().text.splitlines()[0] for _ in range(4)]
+    assert shown == ["One.", "Two.", "Three.", "Three."]
+    assert exercise.hint(1).text.startswith("One.") and exercise.hint().text.startswith("Two.")
+
+
+def test_the_solution_can_be_pasted_and_checked():
+    names = {"torch": torch}
+    exec(EXERCISE.solution().code, names)
+    assert EXERCISE.check(names["double"]).passed
+
+
 def test_hints_lead_on_to_the_solution():
-    assert "Use *.\nStill stuck? ex.double.hint(2)" in repr(EXERCISE.hint())
+    assert "Use *.\nStill stuck? ex.double.hint(2)" in repr(_exercise().hint())
     assert "image * 2\nStill stuck? ex.double.solution()" in repr(EXERCISE.hint(2))
 
 

@@ -8,7 +8,7 @@ import copy
 import functools
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from torch import Tensor
@@ -84,6 +84,7 @@ class Exercise:
     without: tuple[str, ...] = ()
     speed_limit: SpeedLimit | None = None
     use: Callable | None = None
+    _hints_shown: list[int] = field(default_factory=lambda: [0], init=False, compare=False)
 
     def __post_init__(self):
         if self.difficulty not in (1, 2, 3):
@@ -129,19 +130,30 @@ class Exercise:
                 return _report(self, run, case, *fault, place=place)
         return _praise(self, answer, run, cases)
 
-    def hint(self, step: int = 1) -> Note:
-        """One of the hints: 1 is a nudge, the last is nearly the answer."""
+    def hint(self, step: int | None = None) -> Note:
+        """One of the hints: 1 is a nudge, the last is nearly the answer.
+
+        Args:
+            step: which one; else the one after the hint shown last, at the end the last again.
+
+        Raises:
+            ValueError: if there is no such hint.
+        """
         count = len(self.hints)
+        if step is None:
+            step = min(self._hints_shown[-1] + 1, count)
         if step not in range(1, count + 1):
             raise ValueError(f"{self.name} has the hints 1 to {count}; got {step!r}.")
+        self._hints_shown.append(step)
         following = "solution()" if step == count else f"hint({step + 1})"
         text = f"{self.hints[step - 1]}\nStill stuck? ex.{self.name}.{following}"
         return Note(f"{self.name}: hint {step} of {count}", text)
 
     def solution(self) -> Note:
-        """The source of one right answer, and why it is right."""
+        """The source of one right answer under the learner's name, and why it is right."""
         source = inspect.getsource(self.reference).rstrip()
-        return Note(f"{self.name}: one solution of several", self.why, source)
+        named = f"{self.name} = {self.reference.__name__}"
+        return Note(f"{self.name}: one solution of several", self.why, f"{source}\n\n\n{named}")
 
     def _called(self, function: Callable) -> Callable:
         return functools.partial(self.use, function) if self.use else function
@@ -222,29 +234,38 @@ def _same(exercise: Exercise, a: Any, b: Any) -> bool:
 def _recognise(
     exercise: Exercise, answer: Callable, got: Any, case: Case, cases: Sequence[Case]
 ) -> str | None:
-    """The message of the misconception that gives in this case what the learner got."""
+    """The message of the misconception that gives what the learner's function gives.
+
+    One case cannot tell all mistakes apart: it must agree in this case, in all before, and in most
+    of those in which the answer is wrong.
+    """
 
     def gives(misconception: Misconception, case: Case, got: Any) -> bool:
         return _same(exercise, exercise._run(misconception.wrong, case).got, got)
 
     suspects = [m for m in exercise.misconceptions if gives(m, case, got)]
-    if suspects:  # one case cannot tell all apart: agree with the cases before, and with most
+    if suspects:
         outputs = [(other, exercise._run(answer, other).got) for other in cases]
         before = outputs[: [other is case for other in cases].index(True)]
-        suspects = [m for m in suspects if all(gives(m, *output) for output in before)]
+        wrong = [(c, got) for c, got in outputs if not _same(exercise, exercise._expected(c), got)]
+
+        def fits(m: Misconception) -> bool:
+            alike = [gives(m, *o) or _same_wrong_shape(exercise, m, *o) for o in wrong]
+            return all(gives(m, *output) for output in before) and 2 * sum(alike) > len(alike)
+
+        suspects = [m for m in suspects if fits(m)]
         suspects.sort(key=lambda m: sum(gives(m, *output) for output in outputs), reverse=True)
-    suspects = suspects or _of_the_same_wrong_shape(exercise, got, case)
+    known = [m for m in exercise.misconceptions if m.by_shape]
+    suspects = suspects or [m for m in known if _same_wrong_shape(exercise, m, case, got)]
     return suspects[0].message if suspects else None
 
 
-def _of_the_same_wrong_shape(exercise: Exercise, got: Any, case: Case) -> list[Misconception]:
-    def shapes(value: Any) -> list:
-        return check_values.shapes(value, len(exercise.returns))
-
-    if shapes(got) == shapes(exercise._expected(case)):
-        return []
-    known = [m for m in exercise.misconceptions if m.by_shape]
-    return [m for m in known if shapes(exercise._run(m.wrong, case).got) == shapes(got)]
+def _same_wrong_shape(
+    exercise: Exercise, misconception: Misconception, case: Case, got: Any
+) -> bool:
+    values = got, exercise._run(misconception.wrong, case).got, exercise._expected(case)
+    returned, known, right = (check_values.shapes(v, len(exercise.returns)) for v in values)
+    return returned == known != right
 
 
 def _report(

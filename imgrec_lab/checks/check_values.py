@@ -43,7 +43,8 @@ def show(value: Any, prefix: str = "") -> str:
     if not isinstance(value, (Tensor, np.ndarray)):
         return f"{prefix}{value}"
     if numbers.ndim == 0:
-        return f"{prefix}{numbers.item():.6g}"
+        number = numbers.item()
+        return f"{prefix}{number}" if isinstance(number, bool) else f"{prefix}{number:.6g}"
     array = (numbers.double() if numbers.is_floating_point() else numbers).numpy()
     wide = dict(max_line_width=200, separator=", ", suppress_small=True)
     return prefix + np.array2string(array, precision=4, prefix=prefix, **wide)
@@ -106,11 +107,8 @@ def _compare_part(expected: Any, got: Any, tolerance: float) -> tuple[str, str] 
         return "wrong type", kinds
     if want.shape != have.shape:
         return "wrong shape", f"Expected shape {tuple(want.shape)}; got {tuple(have.shape)}."
-    # Lists and numpy arrays bring their own precision: only whole or not must fit.
-    strict = isinstance(expected, Tensor) and isinstance(got, Tensor)
-    if (want.dtype != have.dtype) if strict else (_is_whole(want) != _is_whole(have)):
-        advice = " Whole numbers stay whole with // in place of /." if _is_whole(want) else ""
-        return "wrong dtype", f"{kinds}{advice}"
+    if not _fits(want, have, expected, got):
+        return "wrong dtype", f"{kinds}{_whole_advice(want, expected, got)}"
     differs = ~_close(want, have, tolerance)
     if not differs.any():
         return None
@@ -119,7 +117,27 @@ def _compare_part(expected: Any, got: Any, tolerance: float) -> tuple[str, str] 
     return "wrong values", _how_far(want, have, differs)
 
 
+def _fits(want: Tensor, have: Tensor, expected: Any, got: Any) -> bool:
+    """Whether what came is of the kind expected: of tensors the dtype, else whole or not."""
+    if isinstance(expected, Tensor) and isinstance(got, Tensor):
+        return want.dtype == have.dtype
+    # Lists and numpy arrays bring their own precision, and 0 is as good a float as 0.0.
+    return _is_whole(want) == _is_whole(have) or (isinstance(expected, float) and _is_whole(have))
+
+
+def _whole_advice(want: Tensor, expected: Any, got: Any) -> str:
+    if not _is_whole(want):
+        return ""
+    if isinstance(got, Tensor) and not isinstance(expected, Tensor):
+        return " Write int(...) around it."
+    return " Whole numbers stay whole with // in place of /."
+
+
 def _how_far(want: Tensor, have: Tensor, differs: Tensor) -> str:
+    if want.dtype == have.dtype == torch.bool:
+        places = differs.nonzero().squeeze(1).tolist()
+        more = ", and more" if len(places) > 10 else ""
+        return f"{len(places)} of {want.numel()} numbers differ, at {places[:10]}{more}."
     text = f"{int(differs.sum())} of {want.numel()} numbers differ"
     if not have[differs].isfinite().all():
         return f"{text}; some are nan or infinite."

@@ -43,6 +43,11 @@ def _doubt_cases() -> list[Case]:
             [[0.9, 0.1], [0.9, 0.1], [0.3, 0.7], [0.1, 0.9], [0.95, 0.05]],
         ),
         case(
+            "a frequent class and a rare one: 0.62 is little for class 0",
+            [0, 0, 0, 0, 0, 0, 1, 1],
+            [[0.9, 0.1]] * 5 + [[0.7, 0.3], [0.62, 0.38], [0.3, 0.7]],
+        ),
+        case(
             "two classes that are hard to tell apart: 0.35 is much for class 1",
             [0, 0, 0, 1, 1],
             [[0.6, 0.4], [0.5, 0.5], [0.58, 0.42], [0.65, 0.35], [0.7, 0.3]],
@@ -55,12 +60,35 @@ def _doubt_cases() -> list[Case]:
                 [0.0, 0.1, 0.9], [0.2, 0.1, 0.7],
             ],
         ),
+        case(
+            "two classes are reached, and the likelier one has the higher number",
+            [0, 0, 1, 1, 1],
+            [[0.3, 0.7], [0.1, 0.9], [0.35, 0.65], [0.55, 0.45], [0.25, 0.75]],
+        ),
+        case(
+            "one picture lies exactly at a threshold, and that reaches it",
+            [0, 0, 1, 1, 1, 1],
+            [[0.75, 0.25]] * 3 + [[0.25, 0.75]] * 3,
+        ),
+        case(
+            "eight pictures, three classes",
+            [0, 0, 0, 0, 1, 1, 2, 2],
+            [
+                [0.65, 0.2, 0.15], [0.7, 0.3, 0.0], [0.25, 0.4, 0.35], [0.6, 0.4, 0.0],
+                [0.65, 0.35, 0.0], [0.35, 0.2, 0.45], [0.0, 0.4, 0.6], [0.2, 0.35, 0.45],
+            ],
+        ),
         Case("forty pictures, four classes", (labels, probs)),
     ]  # fmt: skip
 
 
 def _thresholds(labels, probs):
     return torch.stack([probs[labels == k, k].mean() for k in range(probs.shape[1])])
+
+
+def _doubted(labels, reached, numbers):
+    """Whether a class is reached and the one with the largest number is not the label."""
+    return reached.any(dim=1) & (numbers.where(reached, -1).argmax(dim=1) != labels)
 
 
 def predicted_otherwise(labels, probs):
@@ -78,8 +106,48 @@ def own_class_too_low(labels, probs):
 
 
 def thresholds_of_everything(labels, probs):
-    reached = probs >= probs.mean(dim=0)
-    return reached.any(dim=1) & (probs.where(reached, -1).argmax(dim=1) != labels)
+    return _doubted(labels, probs >= probs.mean(dim=0), probs)
+
+
+def one_threshold(labels, probs):
+    return _doubted(labels, probs >= probs.gather(1, labels[:, None]).mean(), probs)
+
+
+def threshold_of_the_label(labels, probs):
+    best, guess = probs.max(dim=1)
+    return (guess != labels) & (best >= _thresholds(labels, probs)[labels])
+
+
+def sums_for_means(labels, probs):
+    return _doubted(labels, probs >= _thresholds(labels, probs) * labels.bincount(), probs)
+
+
+def divided_by_all(labels, probs):
+    shares = labels.bincount() / len(labels)
+    return _doubted(labels, probs >= _thresholds(labels, probs) * shares, probs)
+
+
+def strictly_above(labels, probs):
+    return _doubted(labels, probs > _thresholds(labels, probs), probs)
+
+
+def first_that_reaches(labels, probs):
+    reached = probs >= _thresholds(labels, probs)
+    return _doubted(labels, reached, reached.int())
+
+
+def farthest_above(labels, probs):
+    margin = probs - _thresholds(labels, probs)
+    return _doubted(labels, margin >= 0, margin)
+
+
+def class_0_by_default(labels, probs):
+    reached = probs >= _thresholds(labels, probs)
+    return probs.where(reached, -1).argmax(dim=1) != labels
+
+
+def positions(labels, probs):
+    return doubted_solution(labels, probs).nonzero()[:, 0]
 
 
 def any_other_reached(labels, probs):
@@ -130,6 +198,41 @@ doubted = Exercise(
             thresholds_of_everything,
             "The thresholds are means over all pictures; take for class k those labelled k only.",
         ),
+        Misconception(
+            one_threshold,
+            "All classes share one threshold here. Each class has one of its own.",
+        ),
+        Misconception(
+            threshold_of_the_label,
+            "The likeliest class was compared with the threshold of the label. Each class must "
+            "reach its own.",
+        ),
+        Misconception(
+            sums_for_means,
+            "Nothing is in doubt here. Are the thresholds sums? A probability cannot reach those.",
+        ),
+        Misconception(
+            divided_by_all,
+            "The sum of class k was divided by N. Divide by the number of pictures labelled k.",
+        ),
+        Misconception(
+            strictly_above, "A probability that equals the threshold reaches it: >= and not >."
+        ),
+        Misconception(
+            first_that_reaches,
+            "Of several classes that are reached this takes the first. Ask for the likeliest.",
+        ),
+        Misconception(
+            farthest_above,
+            "This takes the class that is farthest above its threshold. Of those that are reached, "
+            "the likeliest counts.",
+        ),
+        Misconception(
+            class_0_by_default,
+            "Where no class reaches its threshold, all that argmax sees is equal, and it answers "
+            "class 0. Nothing is known of such a picture.",
+        ),
+        Misconception(positions, "These are positions; give True or False for each picture."),
         Misconception(
             any_other_reached,
             "This doubts wherever another class reaches its threshold, even where the given one "

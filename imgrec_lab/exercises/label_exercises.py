@@ -29,6 +29,7 @@ def _box_cases() -> list[Case]:
         case("the whole of a square picture", [0.0, 0, 10, 10], 10, 10),
         case("a box in a square picture", [2.0, 4, 6, 10], 20, 20),
         case("the same box in a picture that is wider than high", [2.0, 4, 6, 10], 20, 40),
+        case("corners that lie within pixels", [1.0, 2, 4.5, 7], 10, 20),
         case("a small box at the right edge", [600.0, 100, 640, 150], 480, 640),
     ]
 
@@ -55,6 +56,28 @@ def sides_swapped(box, height, width):
 
 def half_sizes(box, height, width):
     return yolo_row_solution(box, height, width) * torch.tensor([1, 1, 0.5, 0.5])
+
+
+def corners_added(box, height, width):
+    row = yolo_row_solution(box, height, width)
+    return torch.cat([2 * row[:2], row[2:]])
+
+
+def half_size_as_centre(box, height, width):
+    size = yolo_row_solution(box, height, width)[2:]
+    return torch.cat([size / 2, size])
+
+
+def width_for_both(box, height, width):
+    return yolo_row_solution(box, width, width)
+
+
+def size_taken_for_corner(box, height, width):
+    return yolo_row_solution(torch.cat([box[:2], box[:2] + box[2:]]), height, width)
+
+
+def y_first(box, height, width):
+    return yolo_row_solution(box, height, width)[[1, 0, 3, 2]]
 
 
 yolo_row = Exercise(
@@ -92,6 +115,24 @@ yolo_row = Exercise(
             "x was divided by the height and y by the width. In a square picture nobody notices.",
         ),
         Misconception(half_sizes, "The box is half as large as it should be: width is x2 - x1."),
+        Misconception(
+            corners_added, "The centre lies twice too far out: x1 + x2 is not yet their mean."
+        ),
+        Misconception(
+            half_size_as_centre,
+            "The first two numbers are half the size. Where the box lies is lost: in the middle, "
+            "the corners are added.",
+        ),
+        Misconception(
+            width_for_both,
+            "y was divided by the width, too. In a square picture nobody notices.",
+        ),
+        Misconception(
+            size_taken_for_corner,
+            "The box was read as corner and size, as COCO writes it. Here the last two numbers are "
+            "the other corner.",
+        ),
+        Misconception(y_first, "The numbers are right and in the wrong order: x comes before y."),
     ),
 )
 
@@ -131,6 +172,9 @@ def _annotator_cases() -> list[Case]:
         case("half of four, which is chance", [0, 0, 1, 1], [0, 1, 0, 1]),
         case("a rare class", [0] * 8 + [1, 1], [0] * 7 + [1, 0, 1]),
         case("each has a favourite", [0, 0, 0, 1, 1], [0, 1, 1, 1, 1]),
+        case("less often than by chance", [0, 0, 1, 1], [1, 1, 0, 1]),
+        case("the second never chooses class 2", [0, 1, 2, 2, 1], [0, 1, 1, 0, 1]),
+        case("the first never chooses class 2", [0, 1, 1, 0, 1], [0, 1, 2, 2, 1]),
         Case("sixty things, and a class that nobody chose", (many, other)),
     ]
 
@@ -143,7 +187,18 @@ def _kappa(observed: float, chance: float) -> float:
     return (observed - chance) / (1 - chance)
 
 
+def _chance(labels_a, labels_b) -> float:
+    return sum(
+        ((labels_a == k).float().mean() * (labels_b == k).float().mean()).item()
+        for k in torch.cat([labels_a, labels_b]).unique()
+    )
+
+
 def chance_of_a_coin(labels_a, labels_b):
+    return _kappa(plain_agreement(labels_a, labels_b), 0.5)
+
+
+def chance_of_a_die(labels_a, labels_b):
     num_classes = len(torch.cat([labels_a, labels_b]).unique())
     return _kappa(plain_agreement(labels_a, labels_b), 1 / num_classes)
 
@@ -160,11 +215,32 @@ def chance_of_both_pooled(labels_a, labels_b):
 
 
 def not_scaled(labels_a, labels_b):
-    num_classes = int(torch.cat([labels_a, labels_b]).max()) + 1
-    counts = [labels.bincount(minlength=num_classes) for labels in (labels_a, labels_b)]
-    chance = (counts[0] * counts[1]).sum().item() / len(labels_a) ** 2
-    return plain_agreement(labels_a, labels_b) - chance
+    return plain_agreement(labels_a, labels_b) - _chance(labels_a, labels_b)
 
+
+def divided_too_early(labels_a, labels_b):
+    chance = _chance(labels_a, labels_b)
+    return plain_agreement(labels_a, labels_b) - chance / (1 - chance)
+
+
+def divided_by_chance(labels_a, labels_b):
+    return not_scaled(labels_a, labels_b) / _chance(labels_a, labels_b)
+
+
+def counts_for_shares(labels_a, labels_b):
+    count = len(labels_a)
+    agreed, chance = plain_agreement(labels_a, labels_b), _chance(labels_a, labels_b)
+    return _kappa(agreed * count, chance * count**2)
+
+
+def never_below_zero(labels_a, labels_b):
+    return max(0.0, cohen_kappa_solution(labels_a, labels_b))
+
+
+_EQUALLY_LIKELY = (
+    "Chance was taken as 1 / K, as if every class were equally likely. Use how often each "
+    "annotator really chose it."
+)
 
 cohen_kappa = Exercise(
     name="cohen_kappa",
@@ -189,11 +265,8 @@ cohen_kappa = Exercise(
             plain_agreement,
             "This is the plain share of agreement, which chance alone can make large.",
         ),
-        Misconception(
-            chance_of_a_coin,
-            "Chance was taken as 1 / K, as if every class were equally likely. Use how often each "
-            "annotator really chose it.",
-        ),
+        Misconception(chance_of_a_coin, _EQUALLY_LIKELY),
+        Misconception(chance_of_a_die, _EQUALLY_LIKELY),
         Misconception(
             chance_of_the_first,
             "Chance was taken from the first annotator alone: multiply the shares of a with those "
@@ -207,6 +280,22 @@ cohen_kappa = Exercise(
         Misconception(
             not_scaled,
             "This is observed - chance. Divide by 1 - chance, so that full agreement gives 1.",
+        ),
+        Misconception(
+            divided_too_early,
+            "Only chance was divided by 1 - chance: a division comes before a minus, unless there "
+            "are brackets.",
+        ),
+        Misconception(
+            divided_by_chance,
+            "This divides by chance. What is left above chance is 1 - chance.",
+        ),
+        Misconception(
+            counts_for_shares, "These are counts. Divide them by N first: kappa is made of shares."
+        ),
+        Misconception(
+            never_below_zero,
+            "Kappa is negative where two people agree less often than by chance. Keep the sign.",
         ),
     ),
 )

@@ -25,15 +25,18 @@ def _picture_cases() -> list[Case]:
     generator = torch.Generator().manual_seed(4)
     large = torch.rand(8, 9, generator=generator)
     noisy = large + 0.1 * torch.rand(8, 9, generator=generator)
-    row = torch.tensor([[0.1, 0.5, 0.4]])
+    row, equal = torch.tensor([[0.1, 0.5, 0.4]]), torch.full((1, 3), 0.5)
 
     return [
         Case("a row and the same row", (row, row.clone())),
         Case("a row and the same row, brighter", (row, row + 0.3)),
+        Case("two rows that rise, and two that fall", (torch.tensor([[0.1, 0.5], [0.3, 0.7]]),
+                                                       torch.tensor([[0.4, 0.2], [0.8, 0.6]]))),
         Case("up and down against down and up", (row, 1 - row)),
         Case("two rows, one bit", (torch.tensor([[0.1, 0.5], [0.7, 0.2]]),
                                    torch.tensor([[0.4, 0.3], [0.9, 0.6]]))),
-        Case("equal neighbours are not brighter", (torch.full((1, 3), 0.5), row.sort().values)),
+        Case("equal neighbours are not brighter", (equal, row.sort().values)),
+        Case("equal neighbours, and darker ones", (equal, row.sort(descending=True).values)),
         Case("8 x 9 pixels and a noisy copy", (large, noisy)),
         Case("8 x 9 pixels and another picture", (large, large.flip(1))),
     ]  # fmt: skip
@@ -51,6 +54,13 @@ below_instead = _apart(lambda x: x[1:] > x[:-1])
 equal_counts = _apart(lambda x: x[:, 1:] >= x[:, :-1])
 against_the_mean = _apart(lambda x: x > x.mean())
 across_the_row_end = _apart(lambda x: x.flatten()[1:] > x.flatten()[:-1])
+rounded_first = _apart(lambda x: x[:, 1:].int() > x[:, :-1].int())
+darker_apart_from_equal = _apart(lambda x: x.diff(dim=1).sign())
+
+
+def numbers_of_ones(a, b):
+    ones_a, ones_b = (int((x.diff(dim=1) > 0).sum()) for x in (a, b))
+    return abs(ones_a - ones_b)
 
 
 def bits_alike(a, b):
@@ -81,7 +91,8 @@ bits_apart = Exercise(
         ),
         Misconception(below_instead, "This compares each pixel with the one above; take rows."),
         Misconception(
-            equal_counts, "Equal neighbours give 0: brighter means >, not >=."
+            equal_counts,
+            "Equal neighbours get the wrong bit: brighter means >, and neither >= nor <.",
         ),
         Misconception(
             against_the_mean,
@@ -90,6 +101,19 @@ bits_apart = Exercise(
         Misconception(
             across_the_row_end,
             "The end of a row was compared with the beginning of the next; they are no neighbours.",
+        ),
+        Misconception(
+            rounded_first,
+            "Grey values from 0 to 1 were made whole numbers, so nearly all became 0.",
+        ),
+        Misconception(
+            darker_apart_from_equal,
+            "Here a bit has three values. A neighbour that is darker and one that is equal both "
+            "give 0.",
+        ),
+        Misconception(
+            numbers_of_ones,
+            "This compares how many ones each hash has. Compare the hashes bit by bit, then count.",
         ),
         Misconception(bits_alike, "This counts the bits that are equal; count those that differ."),
     ),
@@ -143,6 +167,22 @@ def whole_test(groups, is_test):
     return is_test.clone()
 
 
+def training_too(groups, is_test):
+    return torch.isin(groups, groups[~is_test])
+
+
+def test_rows_only(groups, is_test):
+    return torch.isin(groups[is_test], groups[~is_test])
+
+
+def not_leaking(groups, is_test):
+    return is_test & ~training_too(groups, is_test)
+
+
+def positions(groups, is_test):
+    return leaking_solution(groups, is_test).nonzero()[:, 0]
+
+
 def group_numbers(groups, is_test):
     return groups[leaking_solution(groups, is_test)].unique()
 
@@ -164,6 +204,17 @@ leaking = Exercise(
     ),
     misconceptions=(
         Misconception(
+            training_too,
+            "This marks every picture whose group occurs in training, training pictures included. "
+            "Which of them are test pictures?",
+        ),
+        Misconception(
+            test_rows_only,
+            "The answer has a row for each test picture; give one for each picture, in the same "
+            "order as groups.",
+        ),
+        Misconception(not_leaking, "These are the test pictures that do not leak."),
+        Misconception(
             both_sides,
             "This marks the training pictures of such groups, too; ask for test pictures only.",
         ),
@@ -181,7 +232,7 @@ leaking = Exercise(
         Misconception(
             group_numbers,
             "These are the numbers of the groups; give True or False for each picture.",
-            by_shape=True,
         ),
+        Misconception(positions, "These are positions; give True or False for each picture."),
     ),
 )

@@ -6,4 +6,4 @@ from imgrec_lab.exercises.leak_exercises import bits_apart, leaking
 
 __all__ = ["EXERCISES", "bits_apart", "cohen_kappa", "doubted", "leaking", "yolo_row"]
 
-EXERCISES = (yolo_row, cohen_kappa, bits_apart, leaking, doubted)
+EXERCISES = (cohen_kappa, yolo_row, bits_apart, leaking, doubted)
