@@ -35,8 +35,8 @@ clean:
 
 # A stamp is written last: what was cut off is done again, what is whole is left alone.
 $(VENV_READY):
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	  echo "imgrec_lab needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) -V 2>&1)."; \
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11, 4))' || { \
+	  echo "imgrec_lab needs Python 3.11.4 or newer; '$(PYTHON)' is $$($(PYTHON) -V 2>&1)."; \
 	  echo "Name another one:  make $(or $(MAKECMDGOALS),lab) PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) -m venv .venv || { \
 	  echo "Python's venv module is missing; on Debian and Ubuntu: apt-get install python3-venv"; \

@@ -90,3 +90,13 @@ def test_no_option_of_nbval_stands_where_pytest_would_refuse_it():
 def test_the_command_exists():
     module, _, function = PROJECT["project"]["scripts"]["imgrec-lab"].partition(":")
     assert callable(getattr(__import__(module, fromlist=[function]), function))
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "results/README.md"])
+def test_files_that_are_named_in_prose_are_there(name: str):
+    text = (ROOT / name).read_text("utf-8")
+    named = set(
+        re.findall(r"(?<![/\w])(?:imgrec_lab|tests|notebooks|results|datasets)/[\w/.-]*\w", text)
+    )
+    assert len(named) > 1
+    assert {path for path in named if not (ROOT / path).exists()} <= {"datasets/cache"}

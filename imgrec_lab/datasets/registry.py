@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock  # comes with torch
+from filelock import FileLock
 
 from imgrec_lab.datasets import archives, data_cache, downloads
 
