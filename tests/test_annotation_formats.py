@@ -76,6 +76,10 @@ def test_coco_by_hand(folder):
             "a polygon must have three points or more",
         ),
         (
+            {"bbox": [5, 5, 20, 20], "segmentation": [[5, 5, 25, 25, 5, 5]]}, "bad-record",
+            r"three different points or more; got \[5, 5, 25, 25, 5, 5\]",
+        ),
+        (
             {"bbox": [1, 1, 2, 2], "segmentation": {"size": [9, 9], "counts": [81]}},
             "bad-record", r"its mask has size \[9, 9\], the picture has \[20, 40\]",
         ),
@@ -208,10 +212,6 @@ def test_voc_by_hand_and_its_pixel_of_difference(folder):
     original = "<source><database>The VOC2007 Database</database></source>"
     counted = voc(folder, ("cat", 4, 5, 10, 20), head=original)
     assert counted.pictures[0].instances[0].box == (3, 4, 10, 20)
-    from imgrec_lab.annotations import voc as voc_format
-
-    forced = voc_format.read(folder, one_based=False)
-    assert forced.pictures[0].instances[0].box == (4, 5, 10, 20)
 
 
 def test_a_voc_box_without_area_is_kept(folder):
@@ -353,6 +353,22 @@ def test_a_yaml_that_cannot_be_used_is_told_and_classes_keep_their_numbers(folde
     assert labelled.classes == ("0", "1") and labelled.counts()["1"] == 1
 
 
+@pytest.mark.parametrize("key", ["nc", "path", "train", "names"])
+def test_nested_references_in_yaml_are_not_spelled_out(folder, key):
+    levels = ["x0: &x0 [a, a]"] + [f"x{n}: &x{n} [*x{n - 1}, *x{n - 1}]" for n in range(1, 60)]
+    rest = {"names": "[cat]", "train": "images"} | {key: "*x59"}
+    said = "\n".join([*levels, *(f"{name}: {value}" for name, value in rest.items())])
+    labelled = yolo(folder, "0 0.5 0.5 0.5 0.5\n", said)
+    assert len(labelled.pictures) == 1
+    words = {"nc": "says nc: no number, but names 1 classes", "names": "must give names as text"}
+    reasons = [f.reason for f in labelled.findings if f.file == "data.yaml"]
+    assert [words[key] in reason for reason in reasons] == [True] * (key in words)
+    if key != "names":
+        more = AnnotationSet(labelled.pictures, ("cat", "dog"))
+        annotations.write_labels(more, folder, format="yolo", only={"a.png"})
+        assert annotations.read(folder).classes == ("cat", "dog")
+
+
 def test_python_in_yaml_is_never_run(folder, tmp_path):
     mark = tmp_path / "ran"
     yolo(folder, b"", f'names: !!python/object/apply:os.system ["touch {mark}"]\n')
@@ -386,9 +402,41 @@ def test_bad_rows_of_a_table(folder, rows, words):
     assert any(words in f.reason and "line" in f.reason for f in findings), findings
 
 
+def test_a_picture_that_is_not_there_is_told_once(folder):
+    rows = "lost.png,cat\n" * 3 + "a.png,cat\n" + "gone.png,cat\n" * 2 + ",cat\n" * 2
+    text(folder, "annotations.csv", f"file,label\n{rows}")
+    findings = annotations.read(folder).findings
+    assert [(finding.kind, finding.reason) for finding in findings] == [
+        ("no-picture", "line 2: there is no picture lost.png"),
+        ("no-picture", "line 6: there is no picture gone.png"),
+        ("bad-record", "line 8: names no picture"),
+        ("bad-record", "line 9: names no picture"),
+    ]
+
+
 def test_a_table_without_its_columns(folder):
     text(folder, "annotations.csv", "name,class\na.png,cat\n")
     with pytest.raises(ValueError, match="lacks the column file; its first line is 'name"):
+        annotations.read(folder, format="csv")
+
+
+def test_a_table_with_the_line_ends_of_old_macs(folder):
+    text(folder, "annotations.csv", "file,label,x1,y1,x2,y2\ra.png,cat,1,2,3,4\r")
+    assert only_box(folder) == (1, 2, 3, 4)
+
+
+@pytest.mark.parametrize(
+    "content, words",
+    [
+        ('file,label\na.png,cat\na.png,"dog\na.png,cat\n', "breaks off in the row of line 3"),
+        ("file,label,x,y,w,h\na.png,cat,1,2,3,4\n", "gives boxes in the columns x, y, w, h"),
+        ("file,class,bbox\na.png,cat,1 2 3 4\n", "gives boxes in the columns bbox"),
+        ("x" * 200_000, "lacks the column file, label"),
+    ],
+)
+def test_a_table_that_would_be_read_wrongly(folder, content, words):
+    text(folder, "annotations.csv", content)
+    with pytest.raises(ValueError, match=f"annotations.csv cannot be used: it {words}"):
         annotations.read(folder, format="csv")
 
 

@@ -107,6 +107,24 @@ def test_findings_of_the_source_are_told_when_converting(tmp_path):
         annotations.convert(path, tmp_path / "voc", to="voc")
 
 
+def test_a_path_may_begin_with_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))  # of Windows
+    monkeypatch.chdir(tmp_path)
+    labelled = random_set(seed=6)
+    write_pictures(labelled, tmp_path / "pictures")
+    path = annotations.write(labelled, "~/voc", format="voc", images="~/pictures")
+    assert path == tmp_path / "voc" and annotations.detect_format("~/voc") == "voc"
+    read = annotations.read("~/voc", images="~/voc/JPEGImages")
+    assert by_stem(read) == by_stem(labelled)
+    annotations.convert("~/voc", "~/csv", to="csv")
+    annotations.write_labels(read, "~/csv", format="csv")
+    assert annotations.picture_root("~/csv", "csv") == tmp_path / "csv" / "images"
+    assert len(annotations.find_pictures("~/csv")) == len(labelled)
+    assert annotations.picture_size("~/pictures/all.png") == (48, 64)
+    assert {entry.name for entry in tmp_path.iterdir()} == {"pictures", "voc", "csv"}
+
+
 def test_a_folder_in_use_is_left_alone(tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("keep")

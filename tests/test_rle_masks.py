@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from imgrec_lab.annotations import outlines, rle_masks
+from imgrec_lab.annotations import outlines, rle_masks, tracing
 
 # pycocotools has not caught up with numpy 2; its warnings are not ours.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -62,11 +62,11 @@ def _distance(ring, x: float, y: float) -> float:
 
 def test_a_mask_traced_and_filled_is_the_same_mask():
     for mask in random_masks():
-        rings = rle_masks.mask_to_polygons(mask)
-        assert np.array_equal(rle_masks.polygons_to_mask(rings, *mask.shape), mask)
+        rings = tracing.mask_to_polygons(mask)
+        assert np.array_equal(outlines.polygons_to_mask(rings, *mask.shape), mask)
         if mask.any():
             one = outlines.joined(rings)
-            assert np.array_equal(rle_masks.polygons_to_mask([one], *mask.shape), mask)
+            assert np.array_equal(outlines.polygons_to_mask([one], *mask.shape), mask)
 
 
 def test_area_and_box_of_an_outline():

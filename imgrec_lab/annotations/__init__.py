@@ -115,11 +115,11 @@ def read(
     Raises:
         ValueError: if there are no labels of this format, or none that can be read.
     """
-    path = _existing(path)
-    if images is not None and not Path(images).is_dir():
-        raise ValueError(f"images must be the folder of pictures; there is no folder {images}.")
+    path, root = _existing(path), None if images is None else picture_files.expanded(images)
+    if root is not None and not root.is_dir():
+        raise ValueError(f"images must be the folder of pictures; there is no folder {root}.")
     chosen = _format(format or detect_format(path))
-    return chosen.module.read(path, None if images is None else Path(images), sizes)
+    return chosen.module.read(path, root, sizes)
 
 
 def write(
@@ -129,9 +129,7 @@ def write(
     format: str,
     images: str | os.PathLike | None = None,
 ) -> Path:
-    """Write a new data set folder, whole or not at all.
-
-    Warns of what the format has no place for.
+    """Write a new data set folder, whole or not at all; warn of what the format cannot hold.
 
     Args:
         annotation_set: what to write.
@@ -146,14 +144,14 @@ def write(
         ValueError: if the folder is not empty, pictures are missing, or the format cannot hold
             the set; nothing is written then.
     """
-    chosen, folder = _format(format), Path(folder)
+    chosen, folder = _format(format), picture_files.expanded(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ValueError(f"folder must be new or empty; {folder} is not. Choose another name.")
     _check_splits(annotation_set)
     homes = chosen.module.homes(annotation_set)
     moved = [replace(picture, file=homes[picture.file]) for picture in annotation_set.pictures]
     texts = chosen.module.label_texts(replace(annotation_set, pictures=moved), folder, None)
-    copies = {} if images is None else _copies(Path(images), homes, chosen.pictures)
+    copies = {} if images is None else _copies(images, homes, chosen.pictures)
     if chosen.module is class_folders and images is None:
         raise ValueError("an image folder is made of pictures: give images=, where they are.")
     _warn_of_losses(annotation_set, format)
@@ -168,6 +166,7 @@ def write_labels(
     *,
     format: str,
     only: Collection[str] | None = None,
+    images: str | os.PathLike | None = None,
 ) -> None:
     """Write the label files of a data set whose pictures are in place, each whole or not at all.
 
@@ -176,16 +175,18 @@ def write_labels(
     that is no longer in the set keeps its own label file (VOC, YOLO).
 
     Args:
-        annotation_set: as ``read`` gives it, its pictures named relative to ``picture_root``.
+        annotation_set: as ``read`` gives it, its pictures named relative to ``images``.
         folder: the data set's; it must exist.
         format: one of ``FORMATS`` but "folder", which has no label files.
         only: the ``file`` of each picture whose labels changed; None writes all.
+        images: as of ``read``.
 
     Raises:
-        ValueError: if the format cannot hold the set or ``only`` names other pictures; nothing is
-            written then.
+        ValueError: if the format cannot hold the set, ``only`` names other pictures, or what would
+            be written over cannot be read; nothing is written then.
     """
-    chosen, folder = _format(format), Path(folder)
+    chosen, folder = _format(format), picture_files.expanded(folder)
+    root = None if images is None else picture_files.expanded(images)
     if not folder.is_dir():
         raise ValueError(f"folder must be a data set's; there is no folder {folder}. Use write.")
     if chosen.module is class_folders:
@@ -194,7 +195,7 @@ def write_labels(
     unknown = set(only or ()) - {picture.file for picture in annotation_set.pictures}
     if unknown:
         raise ValueError(f"only must name files of pictures of the set; got {min(unknown)!r}.")
-    texts = chosen.module.label_texts(annotation_set, folder, only)
+    texts = chosen.module.label_texts(annotation_set, folder, only, root)
     _warn_of_losses(annotation_set, format, only)
     for name, text in texts.items():
         path = folder / name
@@ -263,7 +264,7 @@ def _hint(path: Path) -> str:
 
 
 def _existing(path: str | os.PathLike) -> Path:
-    path = Path(path)
+    path = picture_files.expanded(path)
     if not path.exists():
         raise ValueError(
             f"path must be a data set's folder or a file of labels; there is no {path}. "
@@ -284,8 +285,9 @@ def _check_splits(annotation_set: AnnotationSet) -> None:
         picture_files.check_folder_name(split, "a split's name")
 
 
-def _copies(images: Path, homes: Mapping[str, str], folder: str) -> dict[str, str]:
+def _copies(images: str | os.PathLike, homes: Mapping[str, str], folder: str) -> dict[str, str]:
     """Where each picture file goes in the new data set."""
+    images = picture_files.expanded(images)
     paths = {file: os.path.join(images, file) for file in homes}  # much faster than Path objects
     missing = [file for file, path in paths.items() if not os.path.isfile(path)]
     if missing:
@@ -305,15 +307,12 @@ def _fill(folder: Path, texts: Mapping[str, str], copies: Mapping[str, str]) -> 
         shutil.copyfile(source, os.path.join(folder, name))
 
 
-def _warn_of_losses(
-    annotation_set: AnnotationSet, format: str, only: Collection[str] | None = None
-) -> None:
+def _warn_of_losses(known: AnnotationSet, format: str, only: Collection[str] | None = None) -> None:
     held = _FORMATS[format].holds
     if only is not None:  # of classes it was told when all was written
         held = held | {"classes without an instance"}
-        changed = [picture for picture in annotation_set.pictures if picture.file in only]
-        annotation_set = replace(annotation_set, pictures=changed)
-    lost = format_limits.losses(annotation_set, held)
+        known = replace(known, pictures=[p for p in known.pictures if p.file in only])
+    lost = format_limits.losses(known, held)
     if lost:
         warnings.warn(
             f"{format} has no place for {', '.join(lost)}: they are left out.", stacklevel=3

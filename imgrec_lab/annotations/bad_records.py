@@ -44,6 +44,19 @@ def needed(path: Path) -> Iterator[None]:
         raise ValueError(f"{path} cannot be used: it {reason}. {advice}") from error
 
 
+@contextlib.contextmanager
+def kept(path: Path) -> Iterator[None]:
+    """Nobody may write over ``path`` unread: a BadRecord becomes an error that names it."""
+    try:
+        yield
+    except BadRecord as error:
+        reason = printable(error.reason)
+        raise ValueError(
+            f"{path} cannot be read; repair or remove it, since saving would write over it. "
+            f"It {reason}."
+        ) from error
+
+
 def read_bytes(path: Path, *, most_mib: float = MOST_MIB) -> bytes:
     """The content of a file.
 

@@ -27,8 +27,8 @@ def read(path: Path, images: Path | None = None, sizes: Sizes | None = None) -> 
     """
     reader = Gathering(path, images, "folder", sizes)
     for file, (split, name) in _places(reader.pictures.files).items():
-        reader.claim(file)
         try:
+            reader.claim(file)
             height, width = reader.pictures.size(file)
             whole = Instance(reader.label(name), (0.0, 0.0, float(width), float(height)))
             reader.found[file] = Picture(file, height, width, (whole,), split)
@@ -86,7 +86,10 @@ def _home(picture: Picture, name: str) -> str:
 
 
 def label_texts(
-    annotation_set: AnnotationSet, folder: Path, only: Collection[str] | None
+    annotation_set: AnnotationSet,
+    folder: Path,
+    only: Collection[str] | None,
+    images: Path | None = None,
 ) -> dict[str, str]:
     """No files: where a picture lies is its label."""
     return {}

@@ -81,7 +81,13 @@ def _ring(values: object) -> Ring:
             f"a polygon must have three points or more, [x1, y1, x2, y2, ...]; got {values!r:.60}",
             "Draw the outline again.",
         )
-    return bad_records.pixels(bad_records.numbers(values, "a polygon"))
+    ring = bad_records.pixels(bad_records.numbers(values, "a polygon"))
+    if len(set(zip(ring[::2], ring[1::2], strict=True))) < 3:
+        raise BadRecord(
+            f"a polygon must have three different points or more; got {values!r:.60}",
+            "Draw the outline again.",
+        )
+    return ring
 
 
 def _rle(segmentation: dict, size: tuple[int, int]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Literal
 
-from imgrec_lab.annotations import outlines
+from imgrec_lab.annotations import outlines, rle_masks
 from imgrec_lab.annotations.records import AnnotationSet, Instance, Picture
 
 Feature = Literal[
@@ -44,9 +44,15 @@ def _has_outline(item: Instance, picture: Picture) -> bool:
 
 def _is_apart(item: Instance, picture: Picture) -> bool:
     """Whether the box is not the one that reading its outline alone would give."""
-    if not item.polygons:  # a mask's box is taken to be the tight one
+    size = picture.height, picture.width
+    if item.rle is not None:
+        tight = rle_masks.box(item.rle, *size)
+        if not any(tight):  # an empty mask has no outline, so the box is what is written
+            return False
+    elif item.polygons:
+        tight = outlines.box([outlines.as_one(item.polygons, *size)])
+    else:
         return False
-    tight = outlines.box(item.polygons)
     return max(abs(a - b) for a, b in zip(item.box, tight, strict=True)) > _APART_PX
 
 

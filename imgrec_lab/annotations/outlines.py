@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from imgrec_lab.annotations import tracing
 from imgrec_lab.annotations.records import Box, Ring
 
 
@@ -43,6 +44,23 @@ def box(polygons: Sequence[Ring]) -> Box:
     xs = [x for ring in polygons for x in ring[::2]]
     ys = [y for ring in polygons for y in ring[1::2]]
     return min(xs), min(ys), max(xs), max(ys)
+
+
+def as_one(polygons: Sequence[Ring], height: int, width: int) -> Ring:
+    """One ring that fills the same pixels of a picture as all rings do.
+
+    They are joined as they are, or where they overlap, as the traced outline of what they cover.
+
+    Args:
+        polygons: one ring or more, pixels.
+        height, width: of the picture.
+    """
+    ring = joined(polygons)
+    if len(polygons) > 1:
+        mask = polygons_to_mask(polygons, height, width)
+        if not np.array_equal(polygons_to_mask([ring], height, width), mask):
+            return joined(tracing.mask_to_polygons(mask))
+    return ring
 
 
 def joined(polygons: Sequence[Ring]) -> Ring:

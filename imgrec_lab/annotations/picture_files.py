@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import re
+import stat
 import unicodedata
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from PIL import Image, UnidentifiedImageError
@@ -34,28 +36,52 @@ _WIDTH, _HEIGHT = 256, 257  # TIFF tags
 Sizes = Mapping[str, tuple[int, int]]  # (height, width) of a picture by its file
 
 
+def expanded(path: str | os.PathLike) -> Path:
+    """The path with ``~`` as the home folder."""
+    return Path(os.path.expanduser(path))
+
+
 def find_pictures(folder: str | os.PathLike) -> list[str]:
     """Every picture file below ``folder``, judged by its ending; hidden ones apart.
 
     Returns:
         paths relative to ``folder``, with forward slashes, in alphabetical order.
     """
-    return find_files(folder, SUFFIXES)
+    return find_files(expanded(folder), SUFFIXES)
 
 
 def find_files(folder: str | os.PathLike, suffixes: Collection[str]) -> list[str]:
     """As ``find_pictures``, for files of other endings, such as {".xml"}."""
     found = []
-    for parent, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
+    for parent, names in walk(folder):
         below = os.path.relpath(parent, folder).replace(os.sep, "/")
         start = "" if below == "." else f"{below}/"
-        found += [
-            start + name
-            for name in names
-            if os.path.splitext(name)[1].lower() in suffixes and not name.startswith(".")
-        ]
+        found += [start + name for name in names if os.path.splitext(name)[1].lower() in suffixes]
     return sorted(found)
+
+
+def walk(folder: str | os.PathLike) -> Iterator[tuple[str, list[str]]]:
+    """Each folder at or below ``folder`` with the names of its files; hidden ones apart.
+
+    Links are followed, but not back to a folder that they lie in.
+    """
+    folder = os.fspath(folder)
+    places = (*Path(folder).absolute().parents, *Path(os.path.realpath(folder)).parents)
+    parents = filter(os.path.exists, places)
+    above = {folder: frozenset(map(_identity, parents))}  # the folders that each one lies in
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        identity, way = _identity(parent), above.pop(parent)
+        if identity in way:
+            folders.clear()
+            continue
+        folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
+        above |= dict.fromkeys((os.path.join(parent, n) for n in folders), way | {identity})
+        yield parent, sorted(name for name in names if not name.startswith("."))
+
+
+def _identity(folder: str | os.PathLike) -> tuple[int, int]:
+    status = os.stat(folder)
+    return status.st_dev, status.st_ino
 
 
 def picture_size(path: str | os.PathLike) -> tuple[int, int]:
@@ -67,13 +93,15 @@ def picture_size(path: str | os.PathLike) -> tuple[int, int]:
         ValueError: if the file does not begin as a picture.
     """
     try:
-        return _measured(path)
+        return _measured(expanded(path))
     except BadRecord as error:
         raise ValueError(f"{path} {error.reason}. Try opening it in an image viewer.") from error
 
 
 def _measured(path: str | os.PathLike) -> tuple[int, int]:
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe might never end
+            raise OSError(errno.EINVAL, "Not a regular file")
         with Image.open(path) as image:
             width, height = image.size
             if image.format == "TIFF":  # some versions of Pillow turn its size, some do not
@@ -109,7 +137,7 @@ def picture_root(path: str | os.PathLike, format: str) -> Path:
     ``images`` or ``JPEGImages`` in the data set where there is one, else the data set's own
     folder; always the latter where the format is "folder".
     """
-    folder = data_folder(Path(path))
+    folder = data_folder(expanded(path))
     if format != "folder" and folder.is_dir():
         by_name = {entry.name.lower(): entry for entry in folder.iterdir() if entry.is_dir()}
         for name in PICTURE_FOLDERS:
@@ -148,14 +176,14 @@ def relative_path(text: str) -> str:
     Raises:
         BadRecord: unless it leads to somewhere below the data set.
     """
-    path = PurePosixPath(text.strip().replace("\\", "/"))
+    path = PurePosixPath(text.replace("\\", "/"))
     absolute = path.is_absolute() or PureWindowsPath(path).drive
     if absolute or ".." in path.parts or "\0" in text:
         raise BadRecord(
             f"the picture's path must lie below the data set; got {text!r}",
             "Write it relative to the folder of pictures.",
         )
-    if not path.name:
+    if not path.name.strip():
         raise BadRecord("names no picture", "Name the picture's file.")
     return str(path)
 
@@ -214,6 +242,9 @@ class PictureFolder:
         """
         name = prefix + relative_path(text)
         found = self.find(name)
+        if found is None:
+            name = prefix + relative_path(text.strip())
+            found = self.find(name)
         if found is None and self.files:
             raise BadRecord(
                 f"there is no picture {name}",

@@ -1,4 +1,4 @@
-"""Masks as COCO's compressed run lengths, and back; outlines to masks and back.
+"""Masks as COCO's compressed run lengths, and back.
 
 Run lengths count pixels down the columns, first those outside, then inside, and so on in turn. The
 compressed text holds each as base-32 digits, lowest first, in the characters "0" to "o"; from the
@@ -11,20 +11,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-
-from imgrec_lab.annotations.outlines import polygons_to_mask
-from imgrec_lab.annotations.tracing import mask_to_polygons
-
-__all__ = [
-    "area",
-    "box",
-    "compress",
-    "decode",
-    "encode",
-    "expand",
-    "mask_to_polygons",
-    "polygons_to_mask",
-]
 
 _MOST_DIGITS = 7  # of five bits: run lengths below 2 ** 34
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from imgrec_lab.annotations import rle_masks
+from imgrec_lab.annotations import outlines, rle_masks
 from imgrec_lab.annotations.records import Instance, Picture
 from imgrec_lab.box_ops import Target
 
@@ -32,7 +32,7 @@ def target_of(picture: Picture) -> Target:
 def _mask(item: Instance, height: int, width: int) -> np.ndarray:
     if item.rle is not None:
         return rle_masks.decode(item.rle, height, width)
-    return rle_masks.polygons_to_mask(item.polygons, height, width)
+    return outlines.polygons_to_mask(item.polygons, height, width)
 
 
 def instances_of(target: Target) -> tuple[Instance, ...]:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 from xml.etree import ElementTree
 
 from imgrec_lab.annotations import bad_records, picture_files
 from imgrec_lab.annotations.bad_records import BadRecord
 from imgrec_lab.annotations.picture_files import PictureFolder, without_suffix
+from imgrec_lab.annotations.records import Box
 
 LISTS = "ImageSets/Main"
 _OF_A_CLASS = re.compile(".+_(train|val|trainval|test)")  # dog_val lists where dogs are
+MARKS = ("difficult", "truncated")  # of an object, and fields of an instance
 _FOLDER = "annotations"
+_CORNERS = ("xmin", "ymin", "xmax", "ymax")
 _MOST_MIB = 4  # of one picture's labels
 _PEEK_BYTES = 1024
 
@@ -56,7 +60,7 @@ def picture_of(name: str, tree: ElementTree.Element, pictures: PictureFolder) ->
     if found := pictures.find_stem(stem):
         return found
     filename = tree.findtext("filename", "")
-    if PurePosixPath(filename).suffix.lower() not in picture_files.SUFFIXES:
+    if PurePosixPath(filename.strip()).suffix.lower() not in picture_files.SUFFIXES:
         filename += ".jpg"  # VOC leaves the ending out at times
     parent = stem.rpartition("/")[0]
     return pictures.locate(filename, f"{parent}/" if parent else "")
@@ -71,13 +75,16 @@ def lists(folder: Path) -> dict[str, Path]:
     return {split: paths[split] for split in sorted(splits, key=picture_files.split_order)}
 
 
-def listed(path: Path) -> list[str]:
+def listed(path: Path, known: Collection[str]) -> list[str]:
     """The names in a list, pictures without their ending.
+
+    Spaces around a name are part of it where one of the ``known`` names has them.
 
     Raises:
         BadRecord: if it is no text.
     """
-    return [line.strip() for line in bad_records.read_text(path).splitlines() if line.strip()]
+    lines = [line for line in bad_records.read_text(path).splitlines() if line.strip()]
+    return [line if line in known else line.strip() for line in lines]
 
 
 class _Tree(ElementTree.TreeBuilder):
@@ -87,14 +94,14 @@ class _Tree(ElementTree.TreeBuilder):
         raise BadRecord("declares a document type", "Remove <!DOCTYPE ...>; labels need none.")
 
 
-def parse(path: Path) -> ElementTree.Element:
-    """The ``<annotation>`` of a file.
+def parse(path: Path, *, comments: bool = False) -> ElementTree.Element:
+    """The ``<annotation>`` of a file, with the comments in it or without.
 
     Raises:
         BadRecord: if it is none, is larger than 4 MiB, or declares a document type.
     """
     content = bad_records.read_bytes(path, most_mib=_MOST_MIB)
-    parser = ElementTree.XMLParser(target=_Tree())
+    parser = ElementTree.XMLParser(target=_Tree(insert_comments=comments))
     try:
         parser.feed(content)
         tree = parser.close()
@@ -106,3 +113,30 @@ def parse(path: Path) -> ElementTree.Element:
         reason = f"must hold an <annotation>; its first element is <{tree.tag:.40}>"
         raise BadRecord(reason, "Keep other XML files elsewhere.")
     return tree
+
+
+def first_pixel(tree: ElementTree.Element) -> int:
+    """The number of the first pixel: 1 in the files of the VOC benchmark itself, else 0.
+
+    Where it is 1, both corners belong to the box, so that x1 = xmin - 1 and x2 = xmax.
+    """
+    return int(tree.findtext("source/database", "").strip().startswith("The VOC"))
+
+
+def is_marked(element: ElementTree.Element, mark: str) -> bool:
+    """Whether an ``<object>`` bears one of ``MARKS``."""
+    return element.findtext(mark, "").strip() == "1"
+
+
+def name_and_box(element: ElementTree.Element, first: int) -> tuple[str, Box]:
+    """The class and the box of an ``<object>``; ``first`` is the number of the first pixel.
+
+    Raises:
+        BadRecord: if it has no name, or its corners are no numbers.
+    """
+    name = element.findtext("name", "").strip()
+    if not name:
+        raise BadRecord("has no name", "Name its class.")
+    corners = {child.tag: child.text for child in element.iterfind("bndbox/*")}
+    x1, y1, x2, y2 = bad_records.numbers(map(corners.get, _CORNERS), "its bndbox")
+    return name, bad_records.pixels((x1 - first, y1 - first, x2, y2))

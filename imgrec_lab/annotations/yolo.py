@@ -5,7 +5,8 @@ Source: https://docs.ultralytics.com/datasets/detect/.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Sequence
 from pathlib import Path, PurePosixPath
 
 from imgrec_lab.annotations import bad_records, picture_files, yolo_layout, yolo_rows
@@ -129,35 +130,60 @@ class _Reader(Gathering):
 
 
 def label_texts(
-    annotation_set: AnnotationSet, folder: Path, only: Collection[str] | None
+    annotation_set: AnnotationSet,
+    folder: Path,
+    only: Collection[str] | None,
+    images: Path | None = None,
 ) -> dict[str, str]:
     """The text of each label file and of data.yaml, by its path in the data set ``folder``.
 
-    A data.yaml or classes.txt that is there changes in its names alone. Where their order changes,
-    rows of all pictures are written anew, whatever ``only`` says.
+    A data.yaml or classes.txt that is there changes in its names alone. With ``only``, its classes
+    keep their numbers, and those that it lacks get the next ones; without, the set's order counts.
 
     Raises:
-        ValueError: if two pictures would share a label file.
+        ValueError: if two pictures would share a label file, what would be written over cannot be
+            read, or with ``only``, a class is named more than once.
     """
     picture_files.unique_stems(annotation_set.pictures)
     root = picture_files.picture_root(folder, "yolo")
-    layout = Layout(folder, PictureFolder(root))
-    names, classes = yolo_layout.describe(folder).names, annotation_set.classes
-    if names is None or classes[: len(names)] != names:
-        only = None
-    texts = {
-        layout.label_name(picture.file): _rows(picture)
-        for picture in annotation_set.pictures
-        if only is None or picture.file in only
-    }
-    file = yolo_layout.names_file(folder)
+    layout = Layout(folder, PictureFolder(images or root))
+    file, classes = yolo_layout.names_file(folder), annotation_set.classes
+    names = None if file is None else yolo_layout.names_to_keep(file)
+    if names is not None and only is not None:
+        _check_unique(names, file)
+        classes = tuple(dict.fromkeys((*names, *classes)))
+    number_of = {name: number for number, name in enumerate(classes)}
+    numbers = [number_of[name] for name in annotation_set.classes]
+    texts = {}
+    for picture in annotation_set.pictures:
+        if only is None or picture.file in only:
+            name = layout.label_name(picture.file)
+            _check_readable(folder / name)
+            texts[name] = _rows(picture, numbers)
     if file is None:
-        images = root.relative_to(folder).as_posix() if folder.is_dir() else "images"
-        texts["data.yaml"] = yolo_layout.new_text(annotation_set, images)
+        below = root.relative_to(folder).as_posix() if folder.is_dir() else "images"
+        texts["data.yaml"] = yolo_layout.new_text(annotation_set, below)
     elif names != classes:
         texts[file.name] = yolo_layout.names_text(file, classes)
     return texts
 
 
-def _rows(picture: Picture) -> str:
-    return "".join(f"{yolo_rows.from_instance(item, picture)}\n" for item in picture.instances)
+def _check_unique(names: Sequence[str], file: Path) -> None:
+    repeated = [name for name, times in Counter(names).items() if times > 1]
+    if repeated:
+        raise ValueError(
+            f"{file} must name each class once, so that the labels of other pictures keep their "
+            f"numbers; it names {repeated[0]!r} more than once. Rename one, or save all pictures."
+        )
+
+
+def _check_readable(path: Path) -> None:
+    if path.exists():
+        with bad_records.kept(path):
+            bad_records.read_text(path)
+
+
+def _rows(picture: Picture, numbers: Sequence[int]) -> str:
+    """The rows of a picture; ``numbers`` are those of the set's classes in the files."""
+    rows = (yolo_rows.from_instance(i, picture, numbers[i.label]) for i in picture.instances)
+    return "".join(f"{row}\n" for row in rows)

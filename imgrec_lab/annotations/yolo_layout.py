@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import posixpath
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path, PureWindowsPath
 from typing import NamedTuple
 
@@ -46,6 +47,7 @@ class Layout:
         self._texts = FileNames(picture_files.find_files(folder, {".txt"}))
         beside = (f"{without_suffix(self.place(file))}.txt" for file in pictures.files)
         self.beside = any(self._texts.find(name) for name in beside)
+        self._own = frozenset(map(self._label_name, pictures.files))
 
     def place(self, file: str) -> str:
         """The path of a picture in the data set; ``file`` itself where it lies elsewhere."""
@@ -53,7 +55,9 @@ class Layout:
 
     def find(self, file: str) -> str | None:
         """The label file of a picture, relative to the data set, or None."""
-        return self._texts.find(self._label_name(file))
+        name = self._label_name(file)
+        found = self._texts.find(name)
+        return None if found != name and found in self._own else found  # it is another picture's
 
     def label_name(self, file: str) -> str:
         """The label file of a picture, which need not be there yet."""
@@ -177,8 +181,10 @@ def _names(content: dict, problems: list[BadRecord]) -> tuple[str, ...] | None:
         raise BadRecord("must give names as text, listed or numbered", "Correct names.") from error
     if min(named) < 0 or last >= MOST_CLASSES:
         raise BadRecord(f"must number names from 0 to {MOST_CLASSES - 1}", "Number them anew.")
-    if content.get("nc", str(last + 1)) != str(last + 1):
-        reason = f"says nc: {content['nc']}, but names {last + 1} classes"
+    nc = content.get("nc", str(last + 1))
+    if nc != str(last + 1):
+        said = nc if isinstance(nc, str) else "no number"
+        reason = f"says nc: {said:.20}, but names {last + 1} classes"
         problems.append(BadRecord(reason, "Correct nc or names."))
     for name in named.values():
         bad_records.check_text(name, "a class name")
@@ -189,13 +195,14 @@ def _places(
     content: dict[str, object], folder: Path, problems: list[BadRecord]
 ) -> Iterator[tuple[str, str]]:
     """(split, path in the data set) of each split's folders and listed pictures."""
+    base = content["path"] if isinstance(content.get("path"), str) else ""
     for key, value in content.items():
         entries = value if isinstance(value, list) else [value]
         if key in _NO_SPLITS or not all(isinstance(entry, str) for entry in entries):
             continue
         split = picture_files.split_name(key)
         for entry in filter(None, entries):
-            place = _resolved(entry, content.get("path", ""), folder)
+            place = _resolved(entry, base, folder)
             if place is None:
                 if split in ("train", "val", "test"):
                     reason = f"says {key}: {entry}, which is not in this folder"
@@ -207,7 +214,7 @@ def _places(
                 yield split, place
 
 
-def _resolved(entry: str, base: object, folder: Path) -> str | None:
+def _resolved(entry: str, base: str, folder: Path) -> str | None:
     """Where an entry leads to in ``folder``; None where that is elsewhere or not there.
 
     Some exports write ``../train/images`` for what lies beside data.yaml.
@@ -224,12 +231,13 @@ def _resolved(entry: str, base: object, folder: Path) -> str | None:
 def _listed(path: Path, folder: Path, problems: list[BadRecord]) -> Iterator[str]:
     """The pictures of a list, one a line, by their path in the data set."""
     try:
-        entries = [line.strip() for line in bad_records.read_text(path).splitlines()]
+        lines = [line for line in bad_records.read_text(path).splitlines() if line.strip()]
     except BadRecord as error:
         problems.append(BadRecord(f"names {path.name}, which {error.reason}", error.advice))
         return
     beside = path.parent.relative_to(folder).as_posix()
-    places = [_resolved(entry, beside, folder) for entry in entries if entry]
+    tries = ([_resolved(e, beside, folder) for e in (line, line.strip())] for line in lines)
+    places = [exact or stripped for exact, stripped in tries]
     if lost := places.count(None):
         reason = f"names {path.name}, of which {lost} pictures are not in this folder"
         problems.append(BadRecord(reason, "Write paths relative to the list."))
@@ -242,8 +250,23 @@ def names_file(folder: Path) -> Path | None:
     return yaml_file(folder) or (classes if classes.is_file() else None)
 
 
+def names_to_keep(file: Path) -> tuple[str, ...] | None:
+    """The class names in data.yaml or classes.txt, or None where it gives none.
+
+    Raises:
+        ValueError: if they cannot be read.
+    """
+    with bad_records.kept(file):
+        if file.name == CLASSES_FILE:
+            return _lines(file)
+        return _names(contents(file, yaml.BaseLoader), [])
+
+
 def names_text(file: Path, classes: Sequence[str]) -> str:
     """The text of data.yaml or classes.txt with other class names and the rest as it is.
+
+    That is, unless data.yaml is laid out in a way that makes it be written anew: its comments are
+    lost then.
 
     Raises:
         ValueError: if data.yaml is no YAML.
@@ -252,11 +275,32 @@ def names_text(file: Path, classes: Sequence[str]) -> str:
         return "".join(f"{name}\n" for name in classes)
     with bad_records.needed(file):
         content = contents(file, yaml.SafeLoader)
-    if "nc" in content:
-        content["nc"] = len(classes)
+        text = bad_records.read_text(file)
     numbered = isinstance(content.get("names"), dict)
-    content["names"] = dict(enumerate(classes)) if numbered else list(classes)
-    return _dump(content)
+    new: dict[str, object] = {"nc": len(classes)} if "nc" in content else {}
+    new["names"] = dict(enumerate(classes)) if numbered else list(classes)
+    edited = _with_values(text, new)
+    with contextlib.suppress(yaml.YAMLError):
+        if _dump(yaml.safe_load(edited)) == _dump(content | new):  # as text: references may nest
+            return edited
+    return _dump(content | new)
+
+
+def _with_values(text: str, new: Mapping[str, object]) -> str:
+    """YAML with other values of the keys that it has on its first level, if they stand in lines."""
+    for key, value in reversed(yaml.compose(text, yaml.SafeLoader).value):
+        if key.value in new:
+            entry = _dump({key.value: new[key.value]}).rstrip()
+            text = text[: key.start_mark.index] + entry + text[_end(value) :]
+    return text
+
+
+def _end(node: yaml.Node) -> int:
+    """Where a value ends; those in lines of their own claim the comments that follow, too."""
+    if isinstance(node, yaml.CollectionNode) and not node.flow_style:
+        last = node.value[-1]
+        return _end(last[1] if isinstance(last, tuple) else last)
+    return node.end_mark.index
 
 
 def new_text(annotation_set: AnnotationSet, images: str) -> str:

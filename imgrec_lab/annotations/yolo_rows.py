@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from imgrec_lab.annotations import bad_records, outlines, rle_masks
+from imgrec_lab.annotations import bad_records, outlines, rle_masks, tracing
 from imgrec_lab.annotations.bad_records import BadRecord
 from imgrec_lab.annotations.records import Box, Instance, Picture, Ring
 
@@ -45,14 +45,14 @@ def to_instance(row: str, labels: Sequence[int], height: int, width: int) -> Ins
     return Instance(labels[int(number)], outlines.box([ring]), (ring,))
 
 
-def from_instance(item: Instance, picture: Picture) -> str:
-    """The row of an instance: its outline as one ring where it has one, else its box."""
+def from_instance(item: Instance, picture: Picture, number: int) -> str:
+    """The row of an instance of class ``number``: its outline as one ring if it has one, or box."""
     height, width = picture.height, picture.width
     rings = item.polygons
     if item.rle is not None:
-        rings = rle_masks.mask_to_polygons(rle_masks.decode(item.rle, height, width))
+        rings = tracing.mask_to_polygons(rle_masks.decode(item.rle, height, width))
     if rings:
-        ring = bad_records.pixels(outlines.joined(rings))
+        ring = bad_records.pixels(outlines.as_one(rings, height, width))
         sides = (width, height) * (len(ring) // 2)
         fractions = [value / side for value, side in zip(ring, sides, strict=True)]
         text = _shortest(fractions, lambda values: _ring(values, height, width) == ring)
@@ -65,7 +65,7 @@ def from_instance(item: Instance, picture: Picture) -> str:
             (y2 - y1) / height,
         ]
         text = _shortest(fractions, lambda values: _box(values, height, width) == box)
-    return f"{item.label} {text}"
+    return f"{number} {text}"
 
 
 def _shortest(fractions: Sequence[float], is_same: Callable[[list[float]], bool]) -> str:
