@@ -38,6 +38,9 @@ def fill_folder(path: Path, fill: Callable[[Path], object]) -> None:
     """Let ``fill`` fill a temporary folder beside ``path``, then rename it.
 
     ``path`` must not be there, or be an empty folder; it is then there whole or not at all.
+
+    Raises:
+        OSError: with ``errno.EEXIST`` or ``ENOTEMPTY`` if ``path`` is a folder that is not empty.
     """
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
     try:

@@ -178,7 +178,7 @@ def test_a_disk_without_room_is_noticed_before_anything_is_written(folder, monke
         ("a.tar.gz", tar_of({"a": os.urandom(5000)})[:-2000]),
         ("a.tar.xz", tar_of({"a": os.urandom(5000)}, "xz")[:-2000]),
         ("a.tar", b"no tar archive"),
-        ("a.gz", gzip.compress(b"x" * 500)[:-3]),
+        ("a.gz", gzip.compress(b"x" * 500, mtime=0)[:-3]),
         ("a.gz", b"no gz"),
     ],
 )
@@ -191,6 +191,17 @@ def test_a_damaged_member_is_noticed(folder):
     data = bytearray(zip_of({"a": os.urandom(500)}))
     data[100] ^= 255
     with pytest.raises(ValueError, match="a.zip is damaged"):
+        unpack(folder, "a.zip", bytes(data))
+
+
+@pytest.mark.parametrize(
+    "at, value, reason", [(8, 1, "encrypted, password required"), (10, 93, "method is not suppo")]
+)
+def test_a_zip_that_cannot_be_unpacked_says_so(folder, at, value, reason):
+    data = bytearray(zip_of({"a": b"hello"}))
+    for start in (data.find(b"PK\1\2") + at, at - 2):  # both headers of the member
+        data[start] = value
+    with pytest.raises(ValueError, match=rf"a.zip is damaged \(.*{reason}.*\): get it again"):
         unpack(folder, "a.zip", bytes(data))
 
 

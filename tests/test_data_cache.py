@@ -1,5 +1,6 @@
 """The cache: found in one place, whole or absent, never stale."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -144,6 +145,25 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path):
     assert (data_cache.fill_folder(tmp_path / "raw" / "set", fill) / "a").read_text() == "1"
     data_cache.fill_folder(tmp_path / "raw" / "set", fill)  # another process was faster
     assert [entry.name for entry in (tmp_path / "raw").iterdir()] == ["set"]
+
+
+def test_a_folder_that_cannot_be_renamed_is_an_error(tmp_path, monkeypatch):
+    def refused(path, target):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "rename", refused)
+    with pytest.raises(PermissionError):
+        data_cache.fill_folder(tmp_path / "set", lambda folder: (folder / "a").touch())
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_another_process_filled_meanwhile_is_taken(tmp_path):
+    def fill(folder):
+        (tmp_path / "set").mkdir()
+        (tmp_path / "set" / "theirs").touch()
+
+    assert data_cache.fill_folder(tmp_path / "set", fill) == tmp_path / "set"
+    assert [path.name for path in tmp_path.rglob("*")] == ["set", "theirs"]
 
 
 def test_the_hash_follows_every_file_of_the_modules_named(tmp_path, monkeypatch):

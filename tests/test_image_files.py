@@ -1,6 +1,7 @@
 """Any picture file becomes uint8 (C, H, W), or one sentence says why not."""
 
 import io
+import os
 
 import numpy as np
 import pytest
@@ -211,6 +212,13 @@ def test_large_files_are_read_by_threads_in_the_same_order(tmp_path):
     assert images[:, 0, 0, 0].tolist() == list(range(256))
 
 
+def test_a_problem_is_never_without_words():
+    bomb, bare = Image.DecompressionBombError(), RuntimeError()
+    assert image_files.problem_of(bomb, b"x").startswith("too large to decode safely")
+    assert image_files.problem_of(bare, b"x") == "RuntimeError"
+    assert image_files.problem_of(bare, b"") == "the file is empty"
+
+
 def test_header_problem_passes_a_picture_and_names_a_text(tmp_path):
     good, bad = tmp_path / "good.png", tmp_path / "bad.png"
     good.write_bytes(encoded(Image.new("RGB", (4, 4))))
@@ -232,3 +240,13 @@ def test_header_problem_passes_a_picture_and_names_a_text(tmp_path):
 def test_wrong_options_say_what_to_try(options, message):
     with pytest.raises(ValueError, match=message):
         image_files.read_image(b"", **options)
+
+
+def test_a_pipe_is_refused_without_waiting_for_it(tmp_path):
+    pipe = str(tmp_path / "pipe.png")
+    os.mkfifo(pipe)
+    assert image_files.header_problem(pipe) == "not a regular file"
+    with pytest.raises(ValueError, match="pipe.png cannot be read as a picture: not a regular"):
+        image_files.read_image(pipe)
+    _, reasons = image_files.read_images([pipe], image_size=(4, 4))
+    assert reasons == {0: "not a regular file"}

@@ -1,6 +1,7 @@
 """Image folders: every layout, nothing dropped in silence, written and read back unchanged."""
 
 import io
+import os
 import re
 import warnings
 
@@ -104,6 +105,54 @@ def test_unreadable_files_are_left_out_with_a_warning_and_listed(tmp_path):
     assert sum(map(len, parts)) == 40
     listed = {path.split("/")[-1] for part in parts for path, _ in part.unreadable}
     assert listed == {"note.jpg", "empty.png", "cut.jpg"}
+
+
+def test_a_link_that_leads_nowhere_is_left_out_and_listed(tmp_path):
+    (folder(tmp_path) / "cat" / "lost.png").symlink_to(tmp_path / "nowhere.png")
+    with pytest.warns(UserWarning, match="1 of 41 files .*lost.png: no such file or directory"):
+        image_folder.from_folder(tmp_path)
+
+
+def test_links_that_lead_back_are_not_followed(tmp_path):
+    folder(tmp_path, number=3)
+    for name in ("cat", "dog"):
+        (tmp_path / name / "up").symlink_to("..")
+    (tmp_path / "cat" / "self").symlink_to(".")
+    (tmp_path / "whole").symlink_to(".")
+    files = image_folder.class_files(tmp_path)
+    assert sorted(files) == [f"{name}/{k:03}.png" for name in ("cat", "dog") for k in range(3)]
+
+
+def test_a_folder_with_two_names_is_read_under_both(tmp_path):
+    put(tmp_path / "elsewhere" / "a.png")
+    for name in ("one", "two"):
+        (tmp_path / "set" / "cat").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "set" / "cat" / name).symlink_to(tmp_path / "elsewhere")
+    files = image_folder.class_files(tmp_path / "set")
+    assert sorted(files) == ["cat/one/a.png", "cat/two/a.png"]
+
+
+def test_a_pipe_is_left_out_and_listed(tmp_path):
+    os.mkfifo(folder(tmp_path) / "cat" / "pipe.png")
+    for in_memory in (True, False):
+        with pytest.warns(UserWarning, match="1 of 41 files .*pipe.png: not a regular file"):
+            image_folder.from_folder(tmp_path, in_memory=in_memory)
+
+
+def test_class_files_are_those_that_are_read(tmp_path):
+    put(tmp_path / "train" / "cat" / "deep" / "a.png")
+    (tmp_path / "train" / "dog").mkdir()
+    (tmp_path / "train" / "dog" / "notes.txt").write_text("x")
+    (tmp_path / "train" / "dog" / "Thumbs.db").write_text("x")
+    put(tmp_path / "Valid" / "cat" / "b.tga")
+    put(tmp_path / "beside" / "cat" / "c.png")
+    assert image_folder.class_files(tmp_path) == {
+        "train/cat/deep/a.png": ("train", "cat"),
+        "train/dog/notes.txt": ("train", "dog"),
+        "Valid/cat/b.tga": ("val", "cat"),
+    }
+    assert image_folder.class_files(tmp_path / "beside") == {"cat/c.png": (None, "cat")}
+    assert image_folder.class_files(tmp_path / "nowhere") == {}
 
 
 def test_a_long_list_of_unreadable_files_is_cut(tmp_path):
@@ -227,10 +276,13 @@ def test_a_set_is_written_and_read_back_unchanged(tmp_path):
         assert torch.equal(part.images, images[labels.argsort(stable=True)])
 
 
-def test_a_class_name_must_do_as_a_folder(tmp_path):
-    data = ImageSet(torch.zeros(1, 1, 2, 2).byte(), torch.tensor([0]), ("left/right",))
-    with pytest.raises(ValueError, match="as a folder's name; got 'left/right'"):
-        image_folder.to_folder(data, tmp_path)
+@pytest.mark.parametrize("name", ["left/right", "..", ".", "", " ", ".hidden"])
+def test_a_class_name_must_do_as_a_folder(tmp_path, name):
+    images = torch.zeros(2, 1, 2, 2, dtype=torch.uint8)
+    data = ImageSet(images, torch.tensor([0, 1]), ("cat", name))
+    with pytest.raises(ValueError, match=re.escape(f"as a folder's name; got {name!r}")):
+        image_folder.to_folder(data, tmp_path / "set")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_two_fractions_are_refused(tmp_path):

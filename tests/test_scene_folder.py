@@ -148,8 +148,52 @@ def test_pictures_without_a_training_part_are_refused(tmp_path):
 def test_too_much_for_the_memory_is_said_before_reading(streets, tmp_path, monkeypatch):
     path = datasets.to_annotations(streets, tmp_path / "set")
     monkeypatch.setattr(runtime, "available_memory_gib", lambda: 1e-4)
-    with pytest.raises(MemoryError, match="12 pictures of 480 x 640 take 0.0 GiB, more than half"):
+    with pytest.raises(MemoryError, match="12 pictures with 11 masks of 480 x 640 take"):
         datasets.from_annotations(path, image_size=(480, 640))
+
+
+def test_masks_count_for_the_memory(tmp_path, monkeypatch):
+    square = ((5.0, 5.0, 15.0, 5.0, 15.0, 15.0),)
+    objects = [Instance(0, (5, 5, 15, 15), square)] * 7
+    path = one_picture(tmp_path, *objects)
+    needed_gib = (3 + 7) * 100 * 100 / 2**30
+    monkeypatch.setattr(runtime, "available_memory_gib", lambda: 2.01 * needed_gib)
+    assert len(all_of(path, image_size=(100, 100)).targets[0]["masks"]) == 7
+    monkeypatch.setattr(runtime, "available_memory_gib", lambda: 1.99 * needed_gib)
+    with pytest.raises(
+        MemoryError, match="1 pictures with 7 masks of 100 x 100 take 0.0 GiB, more"
+    ):
+        all_of(path, image_size=(100, 100))
+
+
+def parted(folder, *splits):
+    """A COCO folder with one picture and one box in each of these parts."""
+    (folder / "pictures").mkdir()
+    pictures = []
+    for shade, split in enumerate(splits):
+        Image.fromarray(np.full((30, 60), shade, np.uint8)).save(
+            folder / "pictures" / f"{split}.png"
+        )
+        box = Instance(0, (5, 5, 15, 15))
+        pictures.append(Picture(f"{split}.png", 30, 60, (box,), split))
+    labelled = AnnotationSet(tuple(pictures), ("cat",))
+    return annotations.write(labelled, folder / "set", format="coco", images=folder / "pictures")
+
+
+def test_objects_of_other_parts_are_not_counted_as_cut_away(tmp_path):
+    path = parted(tmp_path, "train", "extra")
+    with pytest.warns(UserWarning) as caught:
+        all_of(path)
+    assert [str(item.message).partition(". See")[0] for item in caught] == [
+        "set: left out 1 pictures of other parts"
+    ]
+
+
+def test_a_set_that_is_all_test_is_trained_on_with_a_warning(tmp_path):
+    path = parted(tmp_path, "test")
+    with pytest.warns(UserWarning, match="the only part of set is 'test': it is trained on") as c:
+        assert len(all_of(path)) == 1
+    assert len(c) == 1 and c[0].filename == __file__
 
 
 def test_a_folder_that_is_not_empty_is_left_alone(streets, tmp_path):

@@ -120,6 +120,16 @@ def test_files_with_equal_content_stay_together(tmp_path):
     assert sum(map(len, pairs)) == 20
 
 
+def test_a_link_that_leads_nowhere_does_not_stop_a_split(tmp_path):
+    paths = [str(tmp_path / f"{index}.png") for index in range(12)]
+    for index, path in enumerate(paths[2:]):
+        Image.new("RGB", (4, 4), (index, 0, 0)).save(path)
+    for path in paths[:2]:
+        (tmp_path / path).symlink_to(tmp_path / "nowhere")
+    data = FileSet(tuple(paths), torch.arange(12) % 2, ("a", "b"))
+    assert [len(part) for part in splitting.split(data, fractions=(0.5, 0, 0.5))] == [6, 0, 6]
+
+
 def test_scenes_are_split_too():
     empty = {"boxes": torch.zeros(0, 4), "labels": torch.zeros(0).long()}
     parts = splitting.split(SceneSet(distinct(100), [empty] * 100, ("a",)))

@@ -8,7 +8,8 @@
 
 What comes back is an ``ImageSet``, ``SceneSet`` or ``FileSet``; shown in a notebook, it draws
 itself. This module is the door: the rooms behind it are ``image_sets`` (what a set is),
-``image_folder``, ``splitting``, ``loaders`` and, for sets by name, ``registry``.
+``image_folder`` and ``scene_folder`` (boxes and masks), ``splitting``, ``loaders``,
+``set_versions`` (a set that grows) and, for sets by name, ``registry``.
 """
 
 import math
@@ -81,7 +82,8 @@ def load(name: str, *, image_size: tuple[int, int] | None = None) -> Splits:
         image_size: (height, width) in pixels; None gives the set's usual size.
 
     Returns:
-        ``train, val, test``; the three share no picture.
+        ``train, val, test``. Parts that are split here share no exact duplicate; published parts
+        are left as their authors made them.
 
     Raises:
         ValueError: if no set bears that name.

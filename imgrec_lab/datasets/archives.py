@@ -19,8 +19,10 @@ from typing import NamedTuple
 from imgrec_lab.datasets import disk_space
 
 _TAR_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2")
+ENDINGS = (".zip", *_TAR_ENDINGS, ".gz")  # of what ``unpack`` takes
 _DAMAGED = (
-    tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, lzma.LZMAError, zlib.error, EOFError
+    tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, lzma.LZMAError, zlib.error, EOFError,
+    RuntimeError,  # a zip that is encrypted, or packed in a way that zipfile does not know
 )  # fmt: skip
 _BLOCK_BYTES = 1 << 20  # read at once
 _DISK_BLOCK_BYTES = 4096  # a file takes whole blocks, which matters where they are tiny

@@ -1,6 +1,7 @@
 """Where data lies on this machine, and how it gets there whole or not at all."""
 
 import contextlib
+import errno
 import functools
 import hashlib
 import os
@@ -74,20 +75,21 @@ def cached(name: str, *, key: str, build: Callable[[], dict[str, Any]]) -> dict[
 
 
 def fill_folder(path: Path, fill: Callable[[Path], None]) -> Path:
-    """Let ``fill`` work in a temporary folder beside ``path``, then rename it; returns ``path``.
+    """``atomic_files.fill_folder`` where another process may be faster: its folder is as good.
 
-    The folder exists whole or not at all, as with ``atomic_files``.
+    Returns:
+        ``path``, which is there.
+
+    Raises:
+        OSError: if it cannot be made.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_abandoned(path.parent)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
     try:
-        fill(temporary)
-        temporary.chmod(0o755)
-        with contextlib.suppress(OSError):  # another process was faster: its folder is as good
-            temporary.rename(path)
-    finally:
-        _remove(temporary)
+        atomic_files.fill_folder(path, fill)
+    except OSError as error:
+        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY) or not path.is_dir():
+            raise
     return path
 
 

@@ -7,8 +7,10 @@ one of them either becomes a picture of the asked size or is reported; none is d
 
 from __future__ import annotations
 
+import errno
 import io
 import os
+import stat
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal, NamedTuple, get_args
@@ -104,10 +106,10 @@ def header_problem(path: str) -> str | None:
     Some hundred times cheaper than decoding a photograph; a file cut short is not noticed.
     """
     try:
-        with open(path, "rb") as file:
+        with open_file(path) as file:
             open_image(file).close()
     except Exception as error:
-        return _reason(error, _first_bytes(path))
+        return problem_of(error, _first_bytes(path))
     return None
 
 
@@ -178,12 +180,20 @@ def _read(
         data = source if isinstance(source, bytes) else _contents(source)
         return decode(open_image(io.BytesIO(data)), image_size, channels, fit)
     except Exception as error:  # a broken file may raise anything inside its decoder
-        raise _ReadError(_reason(error, data)) from error
+        raise _ReadError(problem_of(error, data)) from error
 
 
 def _contents(path: str | os.PathLike) -> bytes:
-    with open(path, "rb") as file:
+    with open_file(path) as file:
         return file.read()
+
+
+def open_file(path: str | os.PathLike) -> io.BufferedReader:
+    """Open a file for reading; OSError for what is none, such as a pipe, which might never end."""
+    mode = os.stat(path).st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # a folder says so itself
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    return open(path, "rb")
 
 
 def open_image(file: io.BufferedIOBase) -> Image.Image:
@@ -268,7 +278,13 @@ def _centre_box(size: tuple[int, int], aspect_ratio: float) -> tuple[float, floa
     return left, top, left + box_width, top + box_height
 
 
-def _reason(error: Exception, data: bytes) -> str:
+def problem_of(error: Exception, data: bytes) -> str:
+    """Why a picture could not be read, never empty.
+
+    Args:
+        error: what opening or decoding it raised.
+        data: its content, or the first bytes of it; empty where there is none.
+    """
     if isinstance(error, Image.DecompressionBombError):
         return f"too large to decode safely (limit {MAX_MEGAPIXELS} megapixels): make it smaller"
     if isinstance(error, OSError) and error.strerror:
@@ -282,7 +298,7 @@ def _reason(error: Exception, data: bytes) -> str:
 
 def _first_bytes(path: str) -> bytes:
     try:
-        with open(path, "rb") as file:
+        with open_file(path) as file:
             return file.read(12)
     except OSError:
         return b""

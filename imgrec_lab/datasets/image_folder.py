@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from imgrec_lab import runtime
+from imgrec_lab.annotations import picture_files
 from imgrec_lab.datasets import image_files, splitting
 from imgrec_lab.datasets.image_files import Fit, Unreadable
 from imgrec_lab.datasets.image_sets import FileSet, ImageSet
@@ -59,6 +60,7 @@ def from_folder(
     image_files.check_options(image_size=image_size, channels=channels, fit=fit)
     splitting.check_fractions(fractions)
     levels = _find_levels(root)
+    _warn_of_folders_beside(levels, root)
     classes = _class_names(root, levels["train"])
     parts = {
         level: _list_files(folder, classes, image_size, channels, fit, f"{root.name} {level}")
@@ -84,11 +86,16 @@ def to_folder(image_set: ImageSet, path: str | os.PathLike) -> Path:
 
     Returns:
         the folder.
+
+    Raises:
+        ValueError: if a class name cannot be a folder's; nothing is written then.
     """
     root = Path(path)
-    for k, name in enumerate(image_set.classes):
-        if name != Path(name).name:
+    for name in image_set.classes:
+        if not name.strip():
             raise ValueError(f"a class name must do as a folder's name; got {name!r}. Rename it.")
+        picture_files.check_folder_name(name, "a class name")
+    for k, name in enumerate(image_set.classes):
         members = image_set[image_set.labels == k].images
         folder = root / name
         if len(members):
@@ -97,6 +104,24 @@ def to_folder(image_set: ImageSet, path: str | os.PathLike) -> Path:
             pixels = image.permute(1, 2, 0).squeeze(2).numpy(force=True)  # (H, W, C), grey (H, W)
             Image.fromarray(pixels).save(folder / f"{index:05}.png")
     return root
+
+
+def class_files(root: Path) -> dict[str, tuple[str | None, str]]:
+    """Every file that ``from_folder`` takes for a picture, whatever its ending.
+
+    Args:
+        root: an image folder; what is none has no such files.
+
+    Returns:
+        path below ``root``, with forward slashes -> (level, class); the level is None where there
+        are no levels.
+    """
+    return {
+        Path(path).relative_to(root).as_posix(): (None if folder == root else level, group.name)
+        for level, folder in (_find_levels(root) if root.is_dir() else {}).items()
+        for group in _sub_folders(folder)
+        for path in _files_below(group)
+    }
 
 
 def _checked_root(root: Path) -> Path:
@@ -119,16 +144,18 @@ def _find_levels(root: Path) -> dict[str, Path]:
         found = [by_name[name] for name in spellings if name in by_name]
         if found and _sub_folders(found[0]):
             levels[level] = found[0]
-    if "train" not in levels:
-        return {"train": root}
-    ignored = [folder.name for folder in folders if folder not in levels.values()]
-    if ignored:
+    return levels if "train" in levels else {"train": root}
+
+
+def _warn_of_folders_beside(levels: dict[str, Path], root: Path) -> None:
+    used = (root, *levels.values())
+    ignored = [folder.name for folder in _sub_folders(root) if folder not in used]
+    if ignored and levels["train"] != root:
         warnings.warn(
             f"{root} has a {levels['train'].name} level, so these folders beside it are ignored: "
             f"{', '.join(ignored)}.",
             stacklevel=3,
         )
-    return levels
 
 
 def _class_names(root: Path, train: Path) -> tuple[str, ...]:
@@ -214,11 +241,12 @@ def _sub_folders(folder: Path) -> list[Path]:
 
 def _files_below(folder: Path) -> list[str]:
     """Every file at any depth, in alphabetical order; hidden ones and file managers' own apart."""
-    found = []
-    for parent, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += [os.path.join(parent, name) for name in sorted(names) if _is_candidate(name)]
-    return found
+    return [
+        os.path.join(parent, name)
+        for parent, names in picture_files.walk(folder)
+        for name in names
+        if _is_candidate(name)
+    ]
 
 
 def _is_candidate(name: str) -> bool:

@@ -158,15 +158,7 @@ def _people(path: Path, image_size: tuple[int, int]) -> box_ops.Target:
     people = numbers.unique()
     masks = numbers == people[people > 0, None, None]  # (M, H, W)
     return {
-        "boxes": _boxes_around(masks),
+        "boxes": box_ops.from_masks(masks),
         "labels": torch.zeros(len(masks), dtype=torch.int64),
         "masks": masks,
     }
-
-
-def _boxes_around(masks: Tensor) -> Tensor:
-    """The tightest boxes (M, 4), float32 xyxy pixels, half-open, of M masks that are not empty."""
-    from torchvision.ops import masks_to_boxes
-
-    boxes = masks_to_boxes(masks)  # its right and lower edges are the last pixels inside
-    return boxes + torch.tensor([0.0, 0.0, 1.0, 1.0])

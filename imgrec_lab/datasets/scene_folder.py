@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import warnings
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from imgrec_lab import annotations, runtime
-from imgrec_lab.annotations import AnnotationSet, Picture
+from imgrec_lab.annotations import AnnotationSet, Instance, Picture
 from imgrec_lab.box_ops import Target
 from imgrec_lab.datasets import image_files, splitting
 from imgrec_lab.datasets.image_files import Fit
@@ -48,17 +49,18 @@ def from_annotations(
 
     Raises:
         ValueError: if nothing can be read or there is no training part.
-        MemoryError: if the pictures would not fit into half of the free memory.
+        MemoryError: if pictures and masks would not fit into half of the free memory.
     """
     image_files.check_options(image_size=image_size, channels=channels, fit=fit)
     splitting.check_fractions(fractions)
     path = Path(path).expanduser()
     format = format or annotations.detect_format(path)
     labelled = annotations.read(path, format=format)
-    _check_memory(len(labelled), channels, image_size)
+    chosen = _by_split(labelled, path)
+    _check_memory([item for part in chosen.values() for item in part], channels, image_size)
     root = annotations.picture_root(path, format)
     parts, unreadable = {}, 0
-    for split, pictures in _by_split(labelled, path).items():
+    for split, pictures in chosen.items():
         files = [str(root / picture.file) for picture in pictures]
         images, reasons = image_files.read_images(
             files, image_size=image_size, channels=channels, fit=fit
@@ -67,7 +69,7 @@ def from_annotations(
         targets = [_placed(pictures[index], image_size, fit) for index in kept]
         parts[split] = SceneSet(images[kept], _alike(targets), labelled.classes)
         unreadable += len(reasons)
-    _report(labelled, parts, unreadable, path)
+    _report(labelled, chosen, parts, unreadable, path)
     return splitting.with_missing_parts(parts, fractions=fractions, seed=seed, name=path.name)
 
 
@@ -101,9 +103,15 @@ def to_annotations(
 
 
 def _by_split(labelled: AnnotationSet, path: Path) -> dict[str, list[Picture]]:
-    """The pictures of each part; a set with one part only has none that was meant as such."""
+    """The pictures of each part; a set with one part only is all for training."""
     names = labelled.splits()
     if len(names) == 1:
+        if names[0] in ("val", "test"):
+            warnings.warn(
+                f"the only part of {path.name} is {names[0]!r}: it is trained on, and the other "
+                "parts are split off from it. Keep it apart if it is to be tested on.",
+                stacklevel=3,
+            )
         return {"train": list(labelled.pictures)}
     if "train" not in names:
         named = ", ".join(map(repr, names)) or "none"
@@ -117,7 +125,7 @@ def _by_split(labelled: AnnotationSet, path: Path) -> dict[str, list[Picture]]:
 
 def _placed(picture: Picture, image_size: tuple[int, int], fit: Fit) -> Target:
     """The target of a picture after it was brought to ``image_size``, without what is then gone."""
-    counted = tuple(item for item in picture.instances if not item.crowd)
+    counted = _counted(picture)
     target = annotations.target_of(replace(picture, instances=counted))
     size = picture.height, picture.width
     scale_x, scale_y, left, top = image_files.placing(size, image_size, fit)
@@ -130,6 +138,10 @@ def _placed(picture: Picture, image_size: tuple[int, int], fit: Fit) -> Target:
         columns = _sources(image_size[1], size[1], scale_x, left)
         placed["masks"] = _sampled(target["masks"][seen], rows, columns)
     return placed
+
+
+def _counted(picture: Picture) -> tuple[Instance, ...]:
+    return tuple(item for item in picture.instances if not item.crowd)
 
 
 def _sources(length: int, source_length: int, scale: float, start: float) -> Tensor:
@@ -151,25 +163,35 @@ def _alike(targets: list[Target]) -> list[Target]:
     return [{"boxes": target["boxes"], "labels": target["labels"]} for target in targets]
 
 
-def _check_memory(count: int, channels: int, image_size: tuple[int, int]) -> None:
-    needed_gib = count * channels * image_size[0] * image_size[1] / 2**30
+def _check_memory(pictures: Sequence[Picture], channels: int, image_size: tuple[int, int]) -> None:
+    masks = sum(map(_num_masks, pictures))  # of a byte a pixel
+    needed_gib = (len(pictures) * channels + masks) * image_size[0] * image_size[1] / 2**30
     free_gib = runtime.available_memory_gib()
     if needed_gib > MEMORY_SHARE * free_gib:
+        named = f" with {masks:,} masks" if masks else ""
         raise MemoryError(
-            f"{count:,} pictures of {image_size[0]} x {image_size[1]} take {needed_gib:.1f} GiB, "
-            f"more than half of the {free_gib:.1f} GiB that are free. Try a smaller image_size."
+            f"{len(pictures):,} pictures{named} of {image_size[0]} x {image_size[1]} take "
+            f"{needed_gib:.1f} GiB, more than half of the {free_gib:.1f} GiB that are free. Try a "
+            "smaller image_size."
         )
 
 
+def _num_masks(picture: Picture) -> int:
+    """How many masks its target holds: one an object, or none where one has no outline."""
+    counted = _counted(picture)
+    outlined = all(item.polygons or item.rle is not None for item in counted)
+    return len(counted) if outlined else 0
+
+
 def _report(
-    labelled: AnnotationSet, parts: dict[str, SceneSet], unreadable: int, path: Path
+    labelled: AnnotationSet,
+    chosen: dict[str, list[Picture]],
+    parts: dict[str, SceneSet],
+    unreadable: int,
+    path: Path,
 ) -> None:
     """One warning that counts what was left out."""
-    marked = sum(
-        len(picture.instances)
-        for picture in labelled.pictures
-        if picture.split in parts or len(parts) == 1
-    )
+    marked = sum(len(picture.instances) for part in chosen.values() for picture in part)
     kept = sum(len(target["boxes"]) for part in parts.values() for target in part.targets)
     losses = {
         "findings while reading": len(labelled.findings),

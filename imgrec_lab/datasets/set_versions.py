@@ -10,11 +10,13 @@ A version is never changed. What is different in the next one, pictures that cam
 went and labels that were corrected, is read off the two lists.
 """
 
+import contextlib
 import hashlib
 import json
 import os
 import re
-from collections import Counter
+import tempfile
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,7 +28,7 @@ from imgrec_lab import atomic_files
 from imgrec_lab.datasets import image_files
 from imgrec_lab.datasets.image_sets import ImageSet
 
-_FILE = re.compile(r"v(\d{3,})\.json")
+_FILE = re.compile(r"v(\d{3}|[1-9]\d{3,})\.json")
 
 
 class Version(NamedTuple):
@@ -46,7 +48,7 @@ class Version(NamedTuple):
 
     def __str__(self) -> str:
         total = sum(self.counts.values())
-        return f"version {self.number}: {total:,} images, {len(self.counts)} classes, {self.note}"
+        return f"version {self.number}: {total:,} pictures, {len(self.counts)} classes, {self.note}"
 
 
 class Changes(NamedTuple):
@@ -77,7 +79,8 @@ def save_version(image_set: ImageSet, folder: str | os.PathLike, *, note: str) -
     """Keep a state of a set; a state that is kept already, with the same note, is given back.
 
     Args:
-        image_set: N pictures; a new picture costs one PNG file, a known one costs nothing.
+        image_set: N pictures; a new or damaged one is written as a PNG file, a known one is
+            looked at only.
         folder: of the versions; made where there is none.
         note: what is new in this version, and why.
 
@@ -91,15 +94,15 @@ def save_version(image_set: ImageSet, folder: str | os.PathLike, *, note: str) -
     labels = [image_set.classes[label] for label in image_set.labels.tolist()]
     rows = [list(row) for row in zip(names, labels, strict=True)]
     content = {"note": note, "classes": list(image_set.classes), "pictures": rows}
-    kept = versions(root)
-    made = _version(len(kept) + 1, content)
-    for version in kept:
-        if version._replace(number=made.number) == made:
-            return version
+    made = _version(max(_numbers(root), default=0) + 1, content)
+    root.mkdir(parents=True, exist_ok=True)
     for name, image in zip(names, image_set.images, strict=True):
-        _write_picture(_picture_path(root, name), image)
-    atomic_files.write_text(_path(root, made.number), _as_json(content))
-    return made
+        _keep_picture(root, name, image)
+    for version in versions(root):
+        same_order = list(version.counts) == list(made.counts)  # it decides what a label means
+        if same_order and version._replace(number=made.number) == made:
+            return version
+    return made._replace(number=_keep_list(root, made.number, _as_json(content)))
 
 
 def load_version(folder: str | os.PathLike, number: int | None = None) -> ImageSet:
@@ -110,10 +113,11 @@ def load_version(folder: str | os.PathLike, number: int | None = None) -> ImageS
         number: which; the last one where it is None.
 
     Raises:
-        ValueError: if there is no such version, or a picture of it is missing or was changed.
+        ValueError: if there is no such version, its list is damaged, or a picture of it is missing
+            damaged or changed.
     """
     root = Path(folder)
-    number = _known(root, len(versions(root)) if number is None else number)
+    number = max(_numbers(root), default=0) if number is None else number
     content = _read(root, number)
     classes = content["classes"]
     images = [_read_picture(root, name) for name, _ in content["pictures"]]
@@ -125,39 +129,47 @@ def load_version(folder: str | os.PathLike, number: int | None = None) -> ImageS
 
 
 def versions(folder: str | os.PathLike) -> list[Version]:
-    """Every version of a folder, the first one first; an empty list where there is none."""
+    """Every version of a folder, the first one first; an empty list where there is none.
+
+    Raises:
+        ValueError: if the list of one is damaged.
+    """
     root = Path(folder)
-    found = sorted(root.glob("v*.json")) if root.is_dir() else []
-    numbers = [int(match[1]) for path in found if (match := _FILE.fullmatch(path.name))]
-    return [_version(number, _read(root, number)) for number in sorted(numbers)]
+    return [_version(number, _read(root, number)) for number in _numbers(root)]
 
 
 def compare_versions(folder: str | os.PathLike, old: int, new: int) -> Changes:
     """What came, went and was relabelled between two versions of a folder.
 
+    Copies count: a picture that is there once more was added.
+
     Raises:
-        ValueError: if there is no such version.
+        ValueError: if there is no such version, or the list of one is damaged.
     """
     root = Path(folder)
-    before, after = (_labels_of(_read(root, _known(root, number))) for number in (old, new))
-    shared = before.keys() & after.keys()
-    pairs = ((before[name], after[name]) for name in sorted(shared))
-    return Changes(
-        added=_counted(after[name] for name in after.keys() - shared),
-        removed=_counted(before[name] for name in before.keys() - shared),
-        relabelled=_counted(pair for pair in pairs if pair[0] != pair[1]),
-    )
+    before, after = (_labels(_read(root, number)) for number in (old, new))
+    added, removed, relabelled = [], [], []
+    for name in before.keys() | after.keys():
+        came = sorted((after[name] - before[name]).elements())
+        went = sorted((before[name] - after[name]).elements())
+        relabelled += zip(went, came, strict=False)
+        added += came[len(went) :]
+        removed += went[len(came) :]
+    return Changes(_counted(added), _counted(removed), _counted(relabelled))
 
 
-def _known(root: Path, number: int) -> int:
-    numbers = [version.number for version in versions(root)]
-    if number not in numbers:
-        raise ValueError(
-            f"{root} must hold version {number}; it holds "
-            + (f"versions {numbers[0]} to {numbers[-1]}." if numbers else "no version yet.")
-            + " Keep one with datasets.save_version."
-        )
-    return number
+def _labels(content: dict[str, Any]) -> dict[str, Counter[str]]:
+    """Of each picture, how many times it has which label."""
+    found: dict[str, Counter[str]] = defaultdict(Counter)
+    for name, label in content["pictures"]:
+        found[name][label] += 1
+    return found
+
+
+def _numbers(root: Path) -> list[int]:
+    """The versions that are there, in ascending order; numbers may be missing between them."""
+    matches = map(_FILE.fullmatch, os.listdir(root) if root.is_dir() else ())
+    return sorted(int(match[1]) for match in matches if match)
 
 
 def _version(number: int, content: dict[str, Any]) -> Version:
@@ -166,10 +178,6 @@ def _version(number: int, content: dict[str, Any]) -> Version:
     return Version(
         number, content["note"], {name: times[name] for name in content["classes"]}, digest
     )
-
-
-def _labels_of(content: dict[str, Any]) -> dict[str, str]:
-    return dict(content["pictures"])
 
 
 def _counted(items: Any) -> dict[Any, int]:
@@ -185,11 +193,37 @@ def _path(root: Path, number: int) -> Path:
 
 
 def _read(root: Path, number: int) -> dict[str, Any]:
+    numbers = _numbers(root)
+    if number not in numbers:
+        held = f"versions: {', '.join(map(str, numbers))}" if numbers else "no version yet"
+        raise ValueError(
+            f"{root} must hold version {number}; it holds {held}. "
+            "Keep one with datasets.save_version."
+        )
     path = _path(root, number)
     try:
-        return json.loads(path.read_text("utf-8"))
-    except ValueError as error:  # no JSON, or no text
+        content = json.loads(path.read_text("utf-8"))
+        _check_content(content)
+    except ValueError as error:  # no text, no JSON, or another's
         raise ValueError(f"{path} is damaged ({error}). Put a whole copy there.") from error
+    return content
+
+
+def _check_content(content: Any) -> None:
+    """Raise ValueError unless this is what ``save_version`` writes."""
+    keys = ("note", "classes", "pictures")
+    if not isinstance(content, dict) or not set(keys) <= content.keys():
+        came = ", ".join(content) if isinstance(content, dict) else type(content).__name__
+        raise ValueError(f"it must hold {', '.join(keys)}; got {came or 'nothing'}")
+    note, classes, rows = map(content.get, keys)
+    if not isinstance(note, str) or not isinstance(classes, list) or not isinstance(rows, list):
+        raise ValueError(
+            f"its note must be text, its classes and pictures lists; got {content!r:.80}"
+        )
+    for row in rows:
+        pair = isinstance(row, list) and len(row) == 2 and isinstance(row[0], str)
+        if not pair or row[1] not in classes:
+            raise ValueError(f"each picture must be [digest, one of the classes]; got {row!r:.80}")
 
 
 def _as_json(content: dict[str, Any]) -> str:
@@ -208,8 +242,35 @@ def _picture_path(root: Path, name: str) -> Path:
     return root / "pictures" / name[:2] / f"{name}.png"
 
 
-def _write_picture(path: Path, image: Tensor) -> None:
-    if path.is_file():
+def _keep_list(root: Path, number: int, text: str) -> int:
+    """Write a version as ``number`` or the first free one after it; returns the number."""
+    with tempfile.TemporaryDirectory(prefix=".", suffix=".part", dir=root) as folder:
+        whole = Path(folder) / "version.json"
+        atomic_files.write_text(whole, text)
+        while True:
+            try:
+                _link(whole, _path(root, number))
+                return number
+            except FileExistsError:  # another program was quicker
+                number += 1
+
+
+def _link(whole: Path, path: Path) -> None:
+    """Give a file a second name; FileExistsError where that is taken."""
+    try:
+        os.link(whole, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a memory card or network drive has no links
+        path.touch(exist_ok=False)  # the name is ours from here on
+        whole.replace(path)
+
+
+def _keep_picture(root: Path, name: str, image: Tensor) -> None:
+    """Write a picture unless a whole one is there."""
+    path = _picture_path(root, name)
+    with contextlib.suppress(ValueError):
+        _read_picture(root, name)
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = image.permute(1, 2, 0).squeeze(2).numpy(force=True)  # (H, W, C), grey (H, W)
@@ -220,9 +281,14 @@ def _read_picture(root: Path, name: str) -> Tensor:
     path = _picture_path(root, name)
     if not path.is_file():
         raise ValueError(f"{path} is missing. Put the picture back; every version needs its own.")
-    with Image.open(path) as picture:
-        channels = 1 if picture.mode == "L" else 3
-    image = image_files.read_image(path, channels=channels)
-    if _digest(image) != name:
-        raise ValueError(f"{path} was changed since it was kept. Put the original back.")
-    return image
+    for channels in (3, 1):
+        try:
+            image = image_files.read_image(path, channels=channels)
+        except ValueError as error:
+            raise ValueError(
+                f"{path} is damaged: no picture can be read from it. Put the original back, or "
+                "save a set that holds it."
+            ) from error
+        if _digest(image) == name:
+            return image
+    raise ValueError(f"{path} was changed since it was kept. Put the original back.")

@@ -142,12 +142,20 @@ def _contents(image_set: ImageSet | SceneSet | FileSet) -> list[Hashable]:
     """A value a picture that is equal for exact duplicates."""
     if not isinstance(image_set, FileSet):
         return [_digest(image.numpy(force=True).tobytes()) for image in image_set.images]
-    sizes = [os.path.getsize(path) for path in image_set.paths]
+    sizes = [_size(path) for path in image_set.paths]
     times = Counter(sizes)  # only files of equal size can be equal, and reading is slow
     return [
         (size, _digest(_read(path)) if times[size] > 1 else path)
         for path, size in zip(image_set.paths, sizes, strict=True)
     ]
+
+
+def _size(path: str) -> int:
+    """In bytes; -1 where it is unknown, as of a link that leads nowhere."""
+    try:
+        return os.path.getsize(path)
+    except OSError:
+        return -1
 
 
 def _read(path: str) -> bytes:
