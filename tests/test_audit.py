@@ -1,7 +1,10 @@
 """The audit against the faulty twin of the sample: every planted fault is found, and no other."""
 
 import json
+import os
+import shutil
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +13,7 @@ import torch
 from PIL import Image
 
 from imgrec_lab import annotations, audit, datasets, scenes
+from imgrec_lab.annotations import AnnotationSet, Instance, Picture
 from imgrec_lab.audit import balance, duplicates, near_duplicates, picture_checks, picture_facts
 from imgrec_lab.audit.picture_facts import Facts
 from imgrec_lab.course import sample_sets
@@ -109,6 +113,22 @@ def test_of_a_leaking_pair_the_test_picture_is_named():
     assert "labelled cat here, dog there" in leak.reason and "Their labels differ" in leak.advice
 
 
+def test_of_three_copies_the_one_with_another_label_is_named():
+    facts = [
+        readable(f"{split}.png", split=split, digest="x", classes=(name,))
+        for split, name in (("train", "cat"), ("val", "dog"), ("test", "cat"))
+    ]
+    in_val, in_test = duplicates.check_duplicates(facts, torch.zeros(3, 3, 32, 32).byte())
+    assert in_val.reason.endswith("train.png in train, but labelled dog here, cat there")
+    assert in_test.reason.endswith("train.png in train, but labelled cat here, dog in val.png")
+
+
+def test_a_picture_of_no_part_is_a_copy_and_no_leak():
+    facts = [readable("a.png", digest="x"), readable("b.png", split="train", digest="x")]
+    (copy,) = duplicates.check_duplicates(facts, torch.zeros(2, 3, 32, 32).byte())
+    assert (copy.kind, copy.file, copy.advice) == ("exact-duplicate", "a.png", "Keep one of them.")
+
+
 def test_rare_and_missing_classes():
     counts = {"train": {"cat": 100, "dog": 9, "cow": 50}, "test": {"cat": 20, "dog": 2, "cow": 0}}
     found = balance.check_balance(counts)
@@ -148,6 +168,75 @@ def test_sets_in_memory_and_their_parts():
     (leak,) = report.of_kind("leak")
     assert (leak.file, leak.others) == ("test[4]", ("train[2]",))
     assert report.name == "noise" and report.num_pictures == 11
+
+
+def test_parts_must_agree_on_their_classes():
+    train, test = noise_set(4), replace(noise_set(4, seed=1), classes=("dog", "cat"))
+    with pytest.raises(ValueError, match=r"test has \('dog', 'cat'\). Number the labels of both"):
+        audit.audit(datasets.Splits(train, train[:0], test))
+
+
+def turned_photo(folder: Path, *, height: int, width: int, format: str) -> Path:
+    """A set with one photo of 80 x 40 as a viewer shows it, and a box, stated with this size."""
+    exif = Image.Exif()
+    exif[0x0112] = 6  # its file has 40 rows of 80 pixels
+    noise = np.random.default_rng(0).integers(0, 256, (40, 80, 3), np.uint8)
+    (folder / "pictures").mkdir()
+    Image.fromarray(noise).save(folder / "pictures" / "a.jpg", exif=exif)
+    picture = Picture("a.jpg", height, width, (Instance(0, (2.0, 2.0, 30.0, 30.0)),))
+    labelled = AnnotationSet((picture,), ("cat",))
+    return annotations.write(labelled, folder / "set", format=format, images=folder / "pictures")
+
+
+@pytest.mark.parametrize("format", ["coco", "voc", "csv"])
+def test_a_stated_size_that_the_picture_does_not_have(tmp_path, format):
+    (finding,) = audit.audit(turned_photo(tmp_path, height=40, width=80, format=format)).findings
+    assert (finding.kind, finding.file) == ("bad-record", "a.jpg")
+    assert finding.reason == ("its labels say 40 x 80 px (height x width), a viewer shows 80 x 40")
+    assert "correct the size in the labels" in finding.advice
+
+
+@pytest.mark.parametrize("format", ["coco", "voc", "csv", "yolo"])
+def test_a_size_as_a_viewer_shows_it_is_right(tmp_path, format):
+    path = turned_photo(tmp_path, height=80, width=40, format=format)
+    assert audit.audit(path).findings == ()
+
+
+def tga_folder(root: Path) -> Path:
+    """Two classes of two Targa files each, below train and test."""
+    generator = np.random.default_rng(0)
+    for place in ("train/cat/0", "train/dog/0", "test/cat/0", "test/dog/0"):
+        (root / place).parent.mkdir(parents=True)
+        pixels = generator.integers(0, 256, (20, 30, 3), np.uint8)
+        Image.fromarray(pixels).save(root / f"{place}.tga")
+    return root
+
+
+def test_an_image_folder_is_audited_whatever_its_endings_as_it_is_trained_on(tmp_path):
+    root = tga_folder(tmp_path)
+    report = audit.audit(root)
+    assert report.counts == {"test": {"cat": 1, "dog": 1}, "train": {"cat": 1, "dog": 1}}
+    assert report.findings == () and report.num_pictures == 4
+    Image.open(root / "train" / "cat" / "0.tga").save(root / "test" / "cat" / "1.png")
+    shutil.copy(root / "test" / "cat" / "1.png", root / "train" / "dog" / "bare")
+    (root / "train" / "dog" / "notes.txt").write_text("not mine")
+    found = audit.audit(root).findings
+    assert [(finding.kind, finding.file) for finding in found] == [
+        ("unreadable", "train/dog/notes.txt"), ("wrong-extension", "train/dog/bare"),
+        ("exact-duplicate", "train/dog/bare"), ("leak", "test/cat/1.png"),
+    ]  # fmt: skip
+    assert found[1].reason == "it holds PNG, and its name has no ending"
+    assert found[2].reason.endswith("train/cat/0.tga, but labelled dog here, cat there")
+    with pytest.warns(UserWarning, match="notes.txt: not a picture"):
+        parts = datasets.from_folder(root, fractions=(1, 0, 0))
+    assert sum(map(len, parts)) == audit.audit(root).num_pictures - 1
+
+
+def test_folders_of_texts_are_no_data_set(tmp_path):
+    (tmp_path / "chapters").mkdir()
+    (tmp_path / "chapters" / "one.txt").write_text("It was a dark night.")
+    with pytest.raises(ValueError, match="holds no labels of a known format"):
+        audit.audit(tmp_path)
 
 
 def test_scenes_and_files_are_sources_too(clean):
@@ -190,10 +279,76 @@ def test_bad_files_never_stop_the_rest(tmp_path):
     assert len(audit.audit(tmp_path).of_kind("unreadable")) == 2
 
 
+def test_a_picture_too_large_to_decode_is_one_finding(tmp_path):
+    (tmp_path / "cat").mkdir()
+    for shade in range(3):
+        Image.fromarray(np.random.default_rng(shade).integers(0, 256, (20, 30, 3), np.uint8)).save(
+            tmp_path / "cat" / f"{shade}.png"
+        )
+    Image.new("1", (8920, 10_000)).save(tmp_path / "cat" / "huge.png")  # 89.2 megapixels
+    (finding,) = audit.audit(tmp_path).findings
+    assert (finding.kind, finding.file) == ("unreadable", "cat/huge.png")
+    assert finding.reason.startswith("too large to decode safely (limit 89 megapixels)")
+
+
 def test_a_file_that_vanishes_is_a_finding(tmp_path):
     facts, thumbnails = picture_facts.of_files([Facts("gone.png")], tmp_path)
     assert facts[0].problem == "no such file or directory" and not facts[0].opened
     assert not thumbnails.any()
+
+
+def test_one_file_in_two_parts_is_a_leak(tmp_path):
+    for index, image in enumerate(noise_set(4).images):
+        Image.fromarray(image.permute(1, 2, 0).numpy()).save(tmp_path / f"{index}.png")
+
+    def files(*indices: int) -> datasets.FileSet:
+        paths = tuple(str(tmp_path / f"{index}.png") for index in indices)
+        labels = torch.arange(len(paths)) % 2
+        return datasets.FileSet(paths, labels, ("cat", "dog"), (32, 32))
+
+    report = audit.audit(datasets.Splits(files(0, 1), files(), files(2, 0)))
+    (leak,) = report.of_kind("leak")
+    assert (leak.file, leak.others) == ("test[1]: 0.png", ("0.png",))
+    assert leak.reason.startswith("the same pixels as 0.png in train, but labelled dog here")
+    assert "wrong-extension" not in report.kinds()
+    (copy,) = audit.audit(files(3, 2, 3)).of_kind("exact-duplicate")
+    assert (copy.file, copy.others) == ("files[2]: 3.png", ("3.png",))
+
+
+def test_a_pipe_is_a_finding(tmp_path):
+    Image.new("RGB", (20, 20), "red").save(tmp_path / "one.png")
+    os.mkfifo(tmp_path / "pipe.png")
+    (finding,) = audit.audit(tmp_path).findings
+    assert finding[:3] == ("unreadable", "pipe.png", "not a regular file")
+
+
+def test_a_blank_class_is_refused(tmp_path):
+    for name in ("cat", " "):
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (20, 20), "red").save(tmp_path / name / "a.png")
+    with pytest.raises(ValueError, match="cannot be used: class names must .* got ' '. Rename it"):
+        audit.audit(tmp_path)
+
+
+def test_names_that_are_not_utf_8_can_be_printed_and_kept(tmp_path):
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    try:
+        folder.mkdir()
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    (folder / os.fsdecode(b"th\xe9.jpg")).write_bytes(b"x")
+    report = audit.audit(folder)
+    assert report.name == r"caf\udce9"
+    assert [finding.file for finding in report.findings] == [r"th\udce9.jpg"]
+    text = report.to_json(tmp_path / "report.json")
+    assert text.encode() and str(report).encode()
+    assert json.loads(text)["findings"][0]["file"] == r"th\udce9.jpg"
+
+
+def test_an_archive_has_to_be_unpacked(tmp_path):
+    path = shutil.make_archive(str(tmp_path / "set"), "zip", DATASETS / "sample" / "signs")
+    with pytest.raises(ValueError, match="must be a folder or a label file; unpack .*set.zip firs"):
+        audit.audit(path)
 
 
 @pytest.mark.parametrize(
@@ -246,3 +401,27 @@ def test_a_report_as_json(report, tmp_path):
     content = json.loads(text)
     assert content["kinds"] == {"unreadable": 9, "leak": 1} and len(content["findings"]) == 10
     assert content["findings"][9]["others"] == ["a.png"]
+
+
+@pytest.mark.parametrize(
+    "name, reason", [(b"a\\b.png", "backslash"), (b"caf\xe9.png", "not UTF-8")]
+)
+def test_a_name_that_no_label_can_hold_is_a_finding(tmp_path, name, reason):
+    for shade in range(2):
+        (tmp_path / str(shade)).mkdir()
+        noise = np.random.default_rng(shade).integers(0, 256, (20, 30, 3), np.uint8)
+        Image.fromarray(noise).save(tmp_path / str(shade) / "a.png")
+    shutil.move(tmp_path / "0" / "a.png", tmp_path / "0" / os.fsdecode(name))
+    (finding,) = audit.audit(tmp_path).of_kind("bad-record")
+    assert finding.file.startswith("0/") and reason in finding.reason
+
+
+def test_an_audit_does_not_follow_links_that_lead_back(tmp_path):
+    for shade, name in enumerate(("cat", "dog")):
+        (tmp_path / name).mkdir()
+        noise = np.random.default_rng(shade).integers(0, 256, (20, 30, 3), np.uint8)
+        Image.fromarray(noise).save(tmp_path / name / "a.png")
+        (tmp_path / name / "up").symlink_to("..")
+    os.mkfifo(tmp_path / "cat" / "pipe.png")
+    report = audit.audit(tmp_path)
+    assert report.num_pictures == 3 and report.kinds() == {"unreadable": 1}

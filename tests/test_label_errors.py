@@ -1,5 +1,6 @@
 """Suspected label errors: the steps of confident learning, and judging pictures out of fold."""
 
+import contextlib
 import math
 from dataclasses import replace
 
@@ -302,6 +303,37 @@ def test_predict_needs_pictures_in_memory():
     files = datasets.FileSet(("a.png",), torch.tensor([0]), ("a",))
     with pytest.raises(TypeError, match="must be an ImageSet; got FileSet. For files, use file"):
         out_of_fold.predict(files)
+
+
+def test_more_folds_than_different_pictures_are_refused_before_any_training():
+    image_set = coloured_pictures(per_class=4)
+    images = image_set.images[:6].repeat(2, 1, 1, 1)
+
+    def make_model(num_classes):
+        raise AssertionError("it trained")
+
+    with pytest.raises(ValueError, match="got 7 for 6 different pictures. Try fewer folds"):
+        out_of_fold.predict(replace(image_set, images=images), num_folds=7, make_model=make_model)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_predict_leaves_the_random_state_of_the_gpu_alone():
+    state = torch.cuda.get_rng_state()
+    out_of_fold.predict(coloured_pictures(per_class=4), num_folds=2, epochs=1)
+    assert torch.cuda.get_rng_state().equal(state)
+
+
+def test_predict_forks_the_random_state_of_every_gpu(monkeypatch):
+    forked = []
+
+    def fork(devices=None):
+        forked.append(list(devices))
+        return contextlib.nullcontext()
+
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.random, "fork_rng", fork)
+    out_of_fold.predict(coloured_pictures(per_class=4), num_folds=2, epochs=1)
+    assert forked == [[0, 1], [0, 1]]
 
 
 def test_predict_needs_two_folds_and_every_class_in_two():

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from imgrec_lab.annotations import picture_files
 from imgrec_lab.annotations.findings import Finding, Kind
 from imgrec_lab.audit import near_duplicates
 from imgrec_lab.audit.picture_facts import Facts
-
-_PARTS = ("train", "val", "test")
 
 
 def check_duplicates(facts: Sequence[Facts], thumbnails: Tensor) -> list[Finding]:
@@ -46,24 +45,27 @@ def check_duplicates(facts: Sequence[Facts], thumbnails: Tensor) -> list[Finding
 
 
 def _order(picture: Facts) -> tuple[int, str, str]:
-    split = picture.split or ""
-    return _PARTS.index(split) if split in _PARTS else len(_PARTS), split, picture.file
+    return *picture_files.split_order(picture.split), picture.file
 
 
 def _finding(
     facts: Sequence[Facts], index: int, exact: Sequence[int], near: Sequence[int]
 ) -> Finding:
     picture, same = facts[index], [facts[other] for other in (exact or near)]
+    shown = same[0]
     how = "the same pixels as" if exact else "nearly the same picture as"
-    reason = f"{how} {same[0].file}" + (f" and {len(same) - 1} more" if len(same) > 1 else "")
+    reason = f"{how} {shown.file}" + (f" and {len(same) - 1} more" if len(same) > 1 else "")
     kind: Kind = "exact-duplicate" if exact else "near-duplicate"
     advice = "Keep one of them."
-    elsewhere = [other for other in same if other.split != picture.split]
-    if elsewhere:
+    elsewhere = [other for other in same if other.split not in (None, picture.split)]
+    if elsewhere and picture.split is not None:
         kind, advice = "leak", f"Remove it from {picture.split}: the score there would flatter."
-        reason = f"{how} {elsewhere[0].file} in {elsewhere[0].split}"
-    if any(other.classes != picture.classes for other in same):
-        reason += f", but labelled {_named(picture)} here, {_named(same[0])} there"
+        shown = elsewhere[0]
+        reason = f"{how} {shown.file} in {shown.split}"
+    different = [other for other in same if other.classes != picture.classes]
+    if different:
+        where = "there" if different[0] == shown else f"in {different[0].file}"
+        reason += f", but labelled {_named(picture)} here, {_named(different[0])} {where}"
         advice += " Their labels differ: look which is right."
     return Finding(kind, picture.file, reason, advice, tuple(other.file for other in same))
 

@@ -52,7 +52,8 @@ class Review:
     """One suspect after another: keep its label, correct it or drop the picture.
 
     The set under review stays as it is; ``result`` makes a new one. With ``out`` every decision
-    is on disk before the next one, and a review of the same set goes on from there.
+    is on disk before the next one, and a review of the same set goes on from there. Two reviews of
+    one set may share ``out``: each adds to what is in the log by then.
 
     Args:
         image_set: N pictures.
@@ -111,10 +112,12 @@ class Review:
         self._decide(None)
 
     def undo(self) -> None:
-        """Take the last decision back and return to its picture."""
+        """Take the last decision known here back and return to its picture."""
         if not self.log:
             raise ValueError("there must be a decision to undo; none was made yet.")
-        *log, last = self.log
+        last, log = self.log[-1], list(self._latest())
+        if last in log:  # else another review took it back
+            del log[len(log) - 1 - log[::-1].index(last)]
         self._write(tuple(log))
         self.position = self._places.get(last.index, self.position)
 
@@ -148,8 +151,17 @@ class Review:
 
     def _decide(self, new: int | None) -> None:
         suspect = self.current()
-        self._write((*self.log, Decision(suspect.index, suspect.given, new)))
+        self._write((*self._latest(), Decision(suspect.index, suspect.given, new)))
         self.position += 1
+
+    def _latest(self) -> tuple[Decision, ...]:
+        """The log with what other reviews saved meanwhile; OSError if it can be read no more."""
+        if self._path is None or not self._path.exists():
+            return self.log
+        try:
+            return self._read()
+        except ValueError as error:
+            raise OSError(str(error)) from error  # as any other reason why nothing can be saved
 
     def _write(self, log: tuple[Decision, ...]) -> None:
         """Save ``log``, then believe it: what cannot be saved was not decided."""
@@ -173,23 +185,35 @@ class Review:
         return json.dumps(saved, indent=1, ensure_ascii=False) + "\n"
 
     def _read(self) -> tuple[Decision, ...]:
-        labels = {name: label for label, name in enumerate(self.image_set.classes)} | {None: None}
         try:
             saved = json.loads(self._path.read_text("utf-8"))
             name, digest, rows = saved["set"], saved["digest"], saved["decisions"]
             if digest == self._digest:
-                return tuple(
-                    Decision(row["index"], labels[row["given"]], labels[row["new"]]) for row in rows
-                )
+                return tuple(map(self._decision, rows))
         except (ValueError, LookupError, TypeError) as error:
             raise ValueError(
                 f"{self._path} must be the log of a review; it is damaged or of another kind "
-                f"({type(error).__name__}). It was left as it is: name another folder."
+                f"({type(error).__name__}: {error}). It was left as it is: correct it, or name "
+                "another folder."
             ) from error
         raise ValueError(
             f"the log in {self._path} must belong to this set, {self.image_set.name!r}; it belongs "
             f"to {name!r} with other pictures or labels. Name another folder for this review."
         )
+
+    def _decision(self, row: dict) -> Decision:
+        """A decision as the log has it; ValueError where it does not fit the set."""
+        index, given, new = row["index"], row["given"], row["new"]
+        classes, labels = self.image_set.classes, self.image_set.labels
+        if type(index) is not int or not 0 <= index < len(labels):
+            raise ValueError(f"index must be one of 0..{len(labels) - 1}; got {index!r}")
+        if given != classes[labels[index]]:
+            raise ValueError(
+                f"given must be {classes[labels[index]]!r} for picture {index}; got {given!r}"
+            )
+        if new is not None and new not in classes:
+            raise ValueError(f"new must be null or one of {', '.join(classes)}; got {new!r}")
+        return Decision(index, classes.index(given), None if new is None else classes.index(new))
 
 
 def _check_suspects(suspects: LabelSuspects, image_set: ImageSet) -> None:

@@ -47,7 +47,7 @@ def predict(
     for fold in range(num_folds):
         held_out, rest = image_set[folds == fold], image_set[folds != fold]
         loader = datasets.make_loader(rest, batch_size=batch_size, shuffle=True, seed=seed)
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
             torch.manual_seed(seed * num_folds + fold)
             model = make_model(len(image_set.classes))
             train.fit(model, loader, epochs=epochs, lr=lr, augment=augment)
@@ -63,7 +63,8 @@ def assign_folds(image_set: datasets.ImageSet, *, num_folds: int, seed: int = 0)
 
     Raises:
         TypeError: if the set is not an ImageSet.
-        ValueError: for fewer than 2 folds, or a class that lies in one fold alone.
+        ValueError: for fewer than 2 folds, more than there are different pictures for, or a class
+            that lies in one fold alone.
     """
     if not isinstance(image_set, datasets.ImageSet):
         raise TypeError(
@@ -79,6 +80,11 @@ def assign_folds(image_set: datasets.ImageSet, *, num_folds: int, seed: int = 0)
     folds = torch.empty_like(order)
     folds[order] = torch.arange(len(order)) % num_folds
     folds = folds[firsts]
+    if len(folds.unique()) < num_folds:
+        raise ValueError(
+            f"num_folds must leave different pictures to each fold; got {num_folds} for "
+            f"{len(first)} different pictures. Try fewer folds."
+        )
     for label, name in enumerate(image_set.classes):
         members = folds[image_set.labels == label]
         if len(members) and (members == members[0]).all():

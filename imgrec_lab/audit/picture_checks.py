@@ -54,8 +54,9 @@ def _wrong_extension(picture: Facts) -> Finding | None:
     meant = Image.registered_extensions().get(suffix)
     if not picture.format or picture.format == meant or {picture.format, meant} == {"MPO", "JPEG"}:
         return None
+    named = f", not {meant or suffix}" if suffix else ", and its name has no ending"
     return Finding(
-        "wrong-extension", picture.file, f"it holds {picture.format}, not {meant or suffix}",
+        "wrong-extension", picture.file, f"it holds {picture.format}{named}",
         "Rename it; some programs go by the name and fail.",
     )  # fmt: skip
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -92,10 +91,11 @@ def _thumbnails(images: Tensor) -> Tensor:
 def _read(known: Facts, path: str, thumbnail: np.ndarray) -> Facts:
     """Complete ``known``, and fill ``thumbnail`` (3, 32, 32) in place."""
     height = width = 0
-    image_format = mode = ""
+    image_format, mode, data = "", "", b""
     try:
-        with open(path, "rb") as file:
-            image = image_files.open_image(io.BytesIO(file.read()))
+        with image_files.open_file(path) as file:
+            data = file.read()
+        image = image_files.open_image(io.BytesIO(data))
         height, width, image_format = image.height, image.width, image.format or ""
         mode = image.mode + ("+transparency" if "transparency" in image.info else "")
         pixels = image_files.decode(image)  # (3, H, W)
@@ -103,7 +103,7 @@ def _read(known: Facts, path: str, thumbnail: np.ndarray) -> Facts:
         height, width = pixels.shape[1:]  # as it was held
         thumbnail[:] = _small(pixels)
     except Exception as error:  # a broken file may raise anything inside its decoder
-        digest, problem = "", _reason(error, path)
+        digest, problem = "", image_files.problem_of(error, data)
     return Facts(
         known.file, known.split, known.classes, height, width, image_format, mode, digest, problem,
         opened=bool(image_format),
@@ -123,12 +123,3 @@ def _digest(pixels: np.ndarray) -> str:
     return hashlib.blake2b(
         repr(pixels.shape).encode() + pixels.tobytes(), digest_size=16
     ).hexdigest()
-
-
-def _reason(error: Exception, path: str) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror.lower()
-    if os.path.isfile(path) and not os.path.getsize(path):
-        return "the file is empty"
-    text = str(error.__cause__ or error)
-    return "not a picture that Pillow knows" if "cannot identify" in text else text

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import functools
+import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,11 +20,11 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     command = commands.add_parser("list", help="the sets that have a name, and which are here")
-    command.set_defaults(run=_list)
+    command.set_defaults(run=_while_read(_list))
 
     command = commands.add_parser("get", help="download sets, or take them from IMGREC_MIRROR")
     command.add_argument("names", nargs="+", metavar="NAME", help="see imgrec-lab data list")
-    command.set_defaults(run=_get)
+    command.set_defaults(run=_while_read(_get))
 
     command = commands.add_parser(
         "check",
@@ -30,11 +33,27 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     )
     command.add_argument("data", metavar="PATH_OR_NAME", help="a folder, a label file or a name")
     command.add_argument("--json", type=Path, metavar="FILE", help="write the findings there too")
-    command.set_defaults(run=_check)
+    command.set_defaults(run=_while_read(_check))
 
     command = commands.add_parser("card", help="print the data set card as Markdown")
     command.add_argument("data", metavar="NAME_OR_FOLDER")
-    command.set_defaults(run=_card)
+    command.set_defaults(run=_while_read(_card))
+
+
+def _while_read(command: Callable[[argparse.Namespace], int]) -> Callable:
+    """The command, which ends without a word when its reader does, as in ``... list | head -1``."""
+
+    @functools.wraps(command)
+    def run(args: argparse.Namespace) -> int:
+        try:
+            status = command(args)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is buffered
+            return 141  # what a shell gives a command that its pipe ended
+        return status
+
+    return run
 
 
 def _list(args: argparse.Namespace) -> int:
@@ -70,6 +89,10 @@ def _get(args: argparse.Namespace) -> int:
 def _check(args: argparse.Namespace) -> int:
     from imgrec_lab import atomic_files, audit
 
+    if args.json and (args.json.is_dir() or not args.json.parent.is_dir()):
+        raise ValueError(
+            f"--json must be a file in a folder that is there; got {args.json}. Make the folder."
+        )
     report = audit.audit(_readable(args.data))
     print(report)
     if args.json:
@@ -85,10 +108,13 @@ def _card(args: argparse.Namespace) -> int:
         print(dataset_card.published_card(chosen), end="")
         return 0
     from imgrec_lab import annotations, audit
+    from imgrec_lab.annotations import bad_records
 
-    labelled, findings = annotations.read(chosen), audit.audit(chosen).findings
+    findings = audit.audit(chosen).findings
+    labelled = annotations.read(chosen)
     name = chosen.resolve().name
-    print(dataset_card.dataset_card(labelled, name=name, findings=findings), end="")
+    card = dataset_card.dataset_card(labelled, name=name, findings=findings)
+    print(bad_records.printable(card), end="")
     return 0
 
 
@@ -106,6 +132,8 @@ def _readable(data: str) -> Path | Splits:
 
 
 def _path_or_card(data: str) -> Path | Card:
+    if not data:
+        raise ValueError("name a folder, a label file or a set; got nothing. Try . for this one.")
     path = Path(data).expanduser()
     if path.exists():
         return path
