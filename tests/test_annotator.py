@@ -5,6 +5,7 @@ import io
 import json
 import os
 import random
+import shutil
 from pathlib import Path
 
 import pytest
@@ -238,8 +239,8 @@ def test_a_full_disk_is_said_and_made_up_for(photos, desk, monkeypatch):
         desk.next()
         desk.add((2, 2, 12, 12), 1)
     assert desk.problem == (
-        "Not saved: No space left on device. The boxes are kept in memory and will be saved with "
-        "the next change."
+        "Not saved: No space left on device. The boxes are kept in memory; the next change tries "
+        "again."
     )
     assert len(annotations.read(photos).pictures[0].instances) == 1
     desk.relabel(0, 0)
@@ -248,11 +249,105 @@ def test_a_full_disk_is_said_and_made_up_for(photos, desk, monkeypatch):
 
 
 def test_a_set_that_its_format_cannot_hold_is_said(photos):
-    Image.new("L", (9, 9)).save(photos / "a.jpg")  # YOLO has one label file for it and a.png
-    desk = open_desk(photos, classes=CLASSES, format="yolo")
+    desk = open_desk(photos, classes=("stop\tsign",), format="voc")
     desk.add((0, 0, 8, 8), 0)
-    assert desk.problem.startswith("Not saved: ") and "a.jpg" in desk.problem
+    assert desk.problem.startswith("Not saved: names must have no control characters")
     assert boxes(desk) == [(0, 0, 0, 8, 8)]
+
+
+@pytest.mark.parametrize("format", BOX_FORMATS)
+def test_two_desks_on_one_folder_keep_each_others_boxes(photos, tmp_path, format):
+    out = tmp_path / "labels"
+    first, second = (
+        open_desk(photos, classes=CLASSES, out=out, format=format) for _ in range(2)
+    )  # both begin with no labels
+    first.add((1, 1, 20, 20), 0)
+    first.add((20, 20, 35, 29), 1)
+    second.go_to(1)
+    second.add((1, 1, 9, 9), 1)
+    assert (first.problem, second.problem) == ("", "")
+    assert [len(p.instances) for p in annotations.read(out, images=photos).pictures] == [2, 1, 0]
+    assert second.progress == "2 of 3 seen, 3 boxes"  # it follows the first one
+    second.go_to(0)
+    second.delete(0)
+    first.go_to(2)
+    first.add((2, 2, 12, 12), 0)
+    assert first.problem == "" and not first.annotations.pictures[0].instances[1:]
+    assert same(annotations.read(out, images=photos), first.annotations)
+    first.undo()
+    assert not first.can_undo  # what was done before others changed the picture is past
+
+
+@pytest.mark.parametrize("format", BOX_FORMATS)
+def test_a_picture_changed_at_two_desks_is_refused_at_the_later_one(photos, format):
+    first, second = (open_desk(photos, classes=CLASSES, format=format) for _ in range(2))
+    first.add((1, 1, 20, 20), 0)
+    second.add((5, 5, 9, 9), 1)
+    assert second.problem.startswith(
+        "Not saved: a.png must be changed in one place; it was changed elsewhere, too. Run the "
+        "cell again to go on from there."
+    )
+    assert annotations.read(photos).pictures[0].instances == first.instances
+    second.undo()  # nothing of its own is left
+    assert second.problem == "" and second.instances == first.instances
+
+
+def test_two_desks_must_agree_on_classes_and_format(photos):
+    desk, classes, format = (
+        open_desk(photos, classes=names, format=format)
+        for names, format in ((CLASSES, "yolo"), (("parking",), "yolo"), (CLASSES, "csv"))
+    )
+    desk.add((1, 1, 20, 20), 1)
+    before = {file: file.read_bytes() for file in photos.rglob("*") if file.is_file()}
+    classes.add((5, 5, 9, 9), 0)
+    assert "must be among parking; it has 'stop' by now. Run the cell again" in classes.problem
+    format.add((5, 5, 9, 9), 0)
+    assert "must hold no labels but csv; it has yolo by now. Run the cell again" in format.problem
+    assert {file: file.read_bytes() for file in photos.rglob("*") if file.is_file()} == before
+
+
+@pytest.mark.parametrize("format", BOX_FORMATS)
+def test_labels_removed_meanwhile_are_written_again(photos, tmp_path, format):
+    out = tmp_path / "labels"
+    desk = open_desk(photos, classes=CLASSES, out=out, format=format)
+    for index in range(3):
+        desk.go_to(index)
+        desk.add((1, 1, 20, 20), 0)
+    shutil.rmtree(out)
+    desk.add((20, 20, 35, 29), 1)
+    assert desk.problem == ""
+    assert same(annotations.read(out, images=photos), desk.annotations)
+
+
+@pytest.mark.parametrize("name", ["labels/a.txt", "data.yaml"])
+def test_one_label_file_removed_meanwhile_is_written_again(photos, name):
+    desk = open_desk(photos, classes=CLASSES, format="yolo")
+    desk.add((1, 1, 20, 20), 0)
+    (photos / name).unlink()
+    desk.next()
+    desk.add((20, 20, 35, 29), 1)
+    assert desk.problem == "" and (photos / name).exists()
+    assert same(annotations.read(photos), desk.annotations)
+
+
+def test_label_files_that_cannot_be_read_are_left_alone(photos):
+    open_desk(photos, classes=CLASSES, format="yolo").add((1, 1, 20, 20), 0)
+    files = sorted(photos.rglob("*.txt"))
+    for file in files:
+        file.write_bytes(b"\xff")
+    desk = open_desk(photos)
+    assert desk.progress == "1 of 3 seen, 0 boxes, 3 findings"
+    desk.add((1, 1, 9, 9), 1)
+    assert "labels/a.txt cannot be read; repair or remove it" in desk.problem
+    assert [file.read_bytes() for file in files] == [b"\xff"] * 3
+
+
+def test_a_folder_of_pictures_that_is_gone_is_said_and_not_made_again(photos, desk):
+    desk.add((1, 1, 20, 20), 0)
+    shutil.rmtree(photos)
+    desk.add((20, 20, 35, 29), 1)
+    assert f"the folder of pictures, {photos}, must be there; it is gone." in desk.problem
+    assert not photos.exists() and len(desk.instances) == 2
 
 
 @pytest.mark.parametrize("format", BOX_FORMATS)
@@ -298,8 +393,14 @@ def test_a_set_in_memory_is_written_once(tmp_path, format):
     assert torch.equal(pixels.view(30, 40, 3), data.images[0].permute(1, 2, 0))
     desk.delete(0)
     assert boxes(open_desk(data, out=out)) == []  # gone on with, not begun again
-    with pytest.raises(ValueError, match="has 2 pictures, streets has 1. Choose another folder"):
-        open_desk(data[:1], out=out)
+    other = SceneSet(data.images.clone(), data.targets, data.classes, "other")
+    other.images[1, 0, 0, 0] += 1
+    for foreign in (data[:1], other):
+        with pytest.raises(ValueError, match="holds other pictures than the .* Choose another"):
+            open_desk(foreign, out=out)
+    (desk.images / desk.picture.file).write_bytes(b"damaged")
+    with pytest.raises(ValueError, match="holds other pictures than the 2 of 'streets'"):
+        open_desk(data, out=out)
     with pytest.raises(ValueError, match="a set in memory needs out"):
         open_desk(data)
 
@@ -311,11 +412,63 @@ def test_a_set_of_labelled_pictures_starts_with_a_box_around_each(tmp_path):
     assert boxes(desk) == [(1, 0, 0, 6, 8)]
 
 
-def test_folders_are_classes_unless_classes_are_named(photos):
+def test_folders_are_classes_unless_classes_are_named(photos, tmp_path):
     (photos / "a.png").unlink()
     (photos / "b.png").unlink()
-    assert open_desk(photos).classes == ("monday",)
+    assert open_desk(photos, out=tmp_path / "labels").classes == ("monday",)
     assert open_desk(photos, classes=CLASSES).classes == CLASSES
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({}, "cat, dog"),
+        ({"out": "."}, "cat, dog"),
+        ({"out": "labels"}, "cat, dog"),  # a folder among them would be a class, too
+        ({"classes": ("cat", "owl")}, "cat"),
+    ],
+)
+def test_labels_never_lie_among_folders_that_are_classes(tmp_path, options, named):
+    folder = tmp_path / "pets"
+    for name in ("cat", "dog"):
+        (folder / name).mkdir(parents=True)
+        Image.new("RGB", (40, 30)).save(folder / name / "1.png")
+    if "out" in options:
+        options = options | {"out": folder / options["out"]}
+    with pytest.raises(ValueError) as error:
+        open_desk(folder, **options)
+    assert (
+        f"must not lie among folders that stand for classes; {folder} has {named}. Save them "
+        in (str(error.value))
+    )
+    desk = open_desk(folder, **options | {"out": tmp_path / "labels"})
+    desk.add((1, 1, 9, 9), 0)
+    assert annotations.detect_format(folder) == "folder" and desk.problem == ""
+
+
+@pytest.mark.parametrize("format", ["yolo", "voc"])
+def test_pictures_that_would_share_a_label_file_are_refused_at_once(photos, format):
+    Image.new("L", (9, 9)).save(photos / "a.jpg")
+    with pytest.raises(ValueError, match="got a.jpg and a.png. Rename one, .*format='coco'"):
+        open_desk(photos, classes=CLASSES, format=format)
+    assert len(open_desk(photos, classes=CLASSES)) == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [(b"d\\e.png", "name holds a backslash"), (b"caf\xe9.png", "name is not UTF-8 text")],
+)
+def test_a_picture_that_labels_cannot_name_is_a_finding(photos, name, reason):
+    try:
+        shutil.copy(photos / "a.png", os.path.join(os.fsencode(photos), name))
+    except OSError:
+        pytest.skip("this system has no such names")
+    for _ in range(2):
+        desk = open_desk(photos, classes=CLASSES)
+        assert len(desk) == 3
+        assert [reason in finding.reason for finding in desk.findings] == [True]
+        desk.add((1, 1, 9, 9), 0)
+        assert desk.problem == ""
 
 
 @pytest.mark.parametrize("format", BOX_FORMATS)
@@ -476,6 +629,13 @@ def test_sliders_place_the_selected_box(photos):
     assert parts.y.value == (10, 20) and parts.label.value == 1
     parts.redo.click()
     assert parts.y.value == (5, 25) and not parts.redo.disabled
+
+
+@pytest.mark.parametrize("size", [(1, 4000), (4000, 1)])
+def test_a_picture_as_thin_as_a_line_is_shown(tmp_path, size):
+    Image.new("RGB", size).save(tmp_path / "line.png")
+    panel = SliderAnnotator(open_desk(tmp_path, classes=CLASSES))
+    assert size_of(panel.parts.picture.value) == tuple(min(side, 512) for side in size)
 
 
 def test_slider_buttons_select_delete_and_turn_pages(photos):

@@ -215,9 +215,63 @@ def test_the_log_of_another_set_is_refused_and_kept(tmp_path, change):
 @pytest.mark.parametrize("text", ["{", "[]", '{"set": "pets train"}', '"text"', "\udcff"])
 def test_a_damaged_log_is_refused_and_kept(tmp_path, text):
     (tmp_path / LOG_NAME).write_text(text, "utf-8", "surrogateescape")
-    with pytest.raises(ValueError, match="it is damaged or of another kind .* name another folder"):
+    with pytest.raises(
+        ValueError, match="it is damaged or of another kind .* or name another folder"
+    ):
         new_review(tmp_path)
     assert (tmp_path / LOG_NAME).exists()
+
+
+@pytest.mark.parametrize(
+    ("edit", "reason"),
+    [
+        ({"index": 999}, "index must be one of 0..11; got 999"),
+        ({"index": "x"}, "index must be one of 0..11; got 'x'"),
+        ({"index": -1}, "index must be one of 0..11; got -1"),
+        ({"index": True}, "index must be one of 0..11; got True"),
+        ({"given": "dog"}, "given must be '<owl>' for picture 5; got 'dog'"),
+        ({"given": None}, "given must be '<owl>' for picture 5; got None"),
+        ({"new": "fox"}, "new must be null or one of cat, dog, <owl>; got 'fox'"),
+        ({"new": ["cat"]}, "new must be null or one of cat, dog, <owl>; got ['cat']"),
+    ],
+)
+def test_an_edited_log_is_refused_with_the_reason(tmp_path, edit, reason):
+    new_review(tmp_path).keep()
+    saved = json.loads((tmp_path / LOG_NAME).read_text())
+    saved["decisions"][0] |= edit
+    (tmp_path / LOG_NAME).write_text(json.dumps(saved))
+    with pytest.raises(ValueError) as error:
+        new_review(tmp_path)
+    assert f"({type(error.value).__name__}: {reason}). It was left as it is" in str(error.value)
+
+
+def test_two_reviews_of_one_set_keep_each_others_decisions(tmp_path):
+    first, second = new_review(tmp_path), new_review(tmp_path)
+    first.keep()
+    first.correct()
+    first.drop()
+    second.move(3)
+    second.keep()
+    assert second.log == (*first.log, Decision(10, 1, 1)) == new_review(tmp_path).log
+    first.undo()  # its own last one, though another came after it
+    assert new_review(tmp_path).decisions().keys() == {5, 0, 10}
+    second.undo()
+    second.undo()  # the first one's, as it is the last that both know
+    first.undo()  # the second one's, which was taken back already
+    assert new_review(tmp_path).log == first.log == (Decision(5, 2, 2),)
+
+
+def test_a_log_that_is_gone_is_written_again_and_a_damaged_one_is_kept(tmp_path):
+    panel = new_panel(tmp_path)
+    panel.parts.correct.click()
+    (tmp_path / LOG_NAME).unlink()
+    panel.parts.drop.click()
+    assert kinds(new_review(tmp_path)) == ["correct", "drop"]
+    (tmp_path / LOG_NAME).write_text("{")
+    panel.parts.keep.click()
+    assert "Not saved, so not decided:</b> " in panel.parts.message.value
+    assert "it is damaged or of another kind" in panel.parts.message.value
+    assert (tmp_path / LOG_NAME).read_text() == "{" and len(panel.review.log) == 2
 
 
 def test_what_cannot_be_saved_is_not_decided(tmp_path, monkeypatch):

@@ -6,16 +6,14 @@ It knows no widget. The annotator's two shells, and a test, call the same few me
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from imgrec_lab import annotations
 from imgrec_lab.annotations import AnnotationSet, Instance, Picture
 from imgrec_lab.annotations.records import Box
+from imgrec_lab.widgets.annotation_files import LabelFiles
 
 SMALLEST_PX = 2  # a box with a shorter side was meant as a click
 
@@ -31,16 +29,16 @@ class Change(NamedTuple):
 class AnnotationDesk:
     """The pictures of one data set, one of them in front, and the boxes marked on each.
 
-    Every change is saved at once. Where that fails, ``problem`` says why, and the change is saved
-    with the next one. A picture counts as seen once it has a box or was in front. ``findings``
-    are files and labels that could not be read and are left out.
+    Every change is saved at once. Where that fails, ``problem`` says why, and the next change tries
+    again. What others saved in ``out`` meanwhile is taken over, and what was removed there is
+    written again. A picture counts as seen once it has a box or was in front. ``findings`` are
+    files and labels that could not be read and are left out.
 
     Args:
         annotation_set: what is known at the start; at least one picture and one class.
         images: the folder that the pictures' files are relative to; it is only read.
         out: the data set folder that labels are saved in.
         format: of the labels: "coco", "voc", "yolo" or "csv".
-        fresh: ``out`` holds no labels yet, so the first change saves those of every picture.
 
     Raises:
         ValueError: if there is no picture or no class.
@@ -53,7 +51,6 @@ class AnnotationDesk:
         images: Path,
         out: Path,
         format: str = "coco",
-        fresh: bool = True,
     ):
         if not annotation_set.pictures or not annotation_set.classes:
             raise ValueError(
@@ -66,7 +63,9 @@ class AnnotationDesk:
         self.problem = ""
         self.selected: int | None = None
         self._pictures = list(annotation_set.pictures)
-        self._unsaved = {picture.file for picture in self._pictures} if fresh else set()
+        self._saved = list(self._pictures)  # as they are, or will be, in ``out``
+        self._unsaved: set[str] = set()
+        self._files = LabelFiles(images, out, format)
         self._done: list[Change] = []
         self._undone: list[Change] = []
         self._watchers: list[Callable[[], object]] = []
@@ -201,22 +200,49 @@ class AnnotationDesk:
     def save(self) -> None:
         """Write what is not saved yet; called after each change."""
         try:
-            self.out.mkdir(parents=True, exist_ok=True)
-            with no_word_of_unused_classes():
-                annotations.write_labels(
-                    self.annotations, self.out, format=self.format, only=self._unsaved
-                )
+            self._take_over(self._files.changed(self._pictures, self.classes))
+            self._files.write(self.annotations, self._unsaved)
         except (OSError, ValueError) as error:  # a full disk; a set that the format cannot hold
             reason = getattr(error, "strerror", None) or str(error).rstrip(".")
             self.problem = (
-                f"Not saved: {reason}. The boxes are kept in memory and will be saved with the "
-                "next change."
+                f"Not saved: {reason}. The boxes are kept in memory; the next change tries again."
             )
         else:
             self.problem = ""
-            self._unsaved = set()
+            self._unsaved, self._saved = set(), list(self._pictures)
 
     # ------------------------------------------------------------------------------- inside
+
+    def _take_over(self, there: dict[str, tuple[Instance, ...] | None] | None) -> None:
+        """Follow what others did to the labels, as ``LabelFiles.changed`` has it.
+
+        Raises:
+            ValueError: if a picture was changed here and there.
+        """
+        clashes = []
+        for index, mine in enumerate(self._pictures if there is not None else ()):
+            before, theirs = self._saved[index].instances, there.get(mine.file)
+            if theirs is None:  # a file that cannot be read is left alone, unless boxes are known
+                self._unsaved |= {mine.file} if mine.instances or mine.file in there else set()
+            elif mine.instances == before:
+                self._replace(index, theirs)
+            elif not (_much_the_same(theirs, before) or _much_the_same(theirs, mine.instances)):
+                clashes.append(mine.file)
+        if clashes:
+            raise ValueError(
+                f"{clashes[0]} must be changed in one place; it was changed elsewhere, too. Run "
+                "the cell again to go on from there"
+            )
+
+    def _replace(self, index: int, theirs: tuple[Instance, ...]) -> None:
+        """Let a picture be as others left it; changes to what it was cannot be undone any more."""
+        picture = self._pictures[index]
+        self._unsaved.discard(picture.file)
+        if theirs != picture.instances:
+            self._pictures[index] = self._saved[index] = replace(picture, instances=theirs)
+            self._done = [change for change in self._done if change.index != index]
+            self._undone = [change for change in self._undone if change.index != index]
+            self.selected = None if index == self.index else self.selected
 
     def _put(self, number: int, item: Instance) -> None:
         """Replace one instance, unless it stays what it was."""
@@ -274,12 +300,13 @@ class AnnotationDesk:
         return (x1, y1, x2, y2) if min(x2 - x1, y2 - y1) >= SMALLEST_PX else None
 
 
-@contextmanager
-def no_word_of_unused_classes() -> Iterator[None]:
-    """Write labels without a warning that some classes are not mentioned: they may be, one day."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*classes without an instance")
-        yield
+def _much_the_same(one: Sequence[Instance], other: Sequence[Instance]) -> bool:
+    """Whether both say the same objects, but for what a format rounds or has no place for."""
+    return [item.label for item in one] == [item.label for item in other] and all(
+        abs(a - b) < 1
+        for mine, theirs in zip(one, other, strict=True)
+        for a, b in zip(mine.box, theirs.box, strict=True)
+    )
 
 
 def _checked(name: str, value: int, count: int) -> int:

@@ -5,19 +5,28 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image
 from torch import Tensor
 
 from imgrec_lab import annotations
-from imgrec_lab.annotations import AnnotationSet, Finding, Instance, Picture
+from imgrec_lab.annotations import (
+    AnnotationSet,
+    Finding,
+    Instance,
+    Picture,
+    bad_records,
+    picture_files,
+)
+from imgrec_lab.annotations.bad_records import BadRecord
 from imgrec_lab.datasets import ImageSet, SceneSet, set_checks
-from imgrec_lab.widgets.annotation_desk import AnnotationDesk, no_word_of_unused_classes
+from imgrec_lab.widgets import annotation_files
+from imgrec_lab.widgets.annotation_desk import AnnotationDesk
+from imgrec_lab.widgets.annotation_files import NO_BOXES
 
 Source = str | os.PathLike | SceneSet | ImageSet
-_NO_BOXES = "folder"  # the one format that says a class for each picture and no boxes
+_NAMED_AFTER_PICTURES = ("yolo", "voc")  # whose label files are
 
 
 def open_desk(
@@ -32,7 +41,7 @@ def open_desk(
     Raises:
         TypeError, ValueError: if there are no pictures, no classes, or no such format or folder.
     """
-    formats = [name for name in annotations.FORMATS if name != _NO_BOXES]
+    formats = [name for name in annotations.FORMATS if name != NO_BOXES]
     if format not in formats:
         raise ValueError(f"format must be one of {', '.join(formats)}; got {format!r}.")
     classes = set_checks.checked_classes(classes or ())
@@ -42,16 +51,18 @@ def open_desk(
     folder, out = Path(source), Path(source if out is None else out)
     if not folder.is_dir():
         raise ValueError(f"source must be a folder of pictures or a set in memory; got {source!r}.")
+    _check_not_among_classes(folder, out, classes)
     theirs, ours = _format_of(folder, classes), _format_of(out, classes)
     images = annotations.picture_root(folder, theirs or format)
-    known, fresh = AnnotationSet((), ()), ours in (None, _NO_BOXES)
+    known, fresh = AnnotationSet((), ()), ours in (None, NO_BOXES)
     if not fresh:
         known = annotations.read(out, format=ours, images=images)
     elif theirs is not None:
         known = annotations.read(folder, format=theirs, images=images)
     format = format if fresh else ours
     known = _with_classes(_with_the_rest(known, images), classes, format)
-    return AnnotationDesk(known, images=images, out=out, format=format, fresh=fresh)
+    _check_names(known, format)
+    return AnnotationDesk(known, images=images, out=out, format=format)
 
 
 def _format_of(folder: Path, classes: tuple[str, ...]) -> str | None:
@@ -59,11 +70,32 @@ def _format_of(folder: Path, classes: tuple[str, ...]) -> str | None:
 
     With classes of one's own, folders below are places and no classes.
     """
-    try:
-        found = annotations.detect_format(folder)
-    except ValueError:
-        return None
-    return None if found == _NO_BOXES and classes else found
+    found = annotation_files.format_in(folder)
+    return None if found == NO_BOXES and classes else found
+
+
+def _check_not_among_classes(folder: Path, out: Path, classes: tuple[str, ...]) -> None:
+    """Labels saved among folders that stand for classes would look like one more class."""
+    if not out.resolve().is_relative_to(folder.resolve()) or _format_of(folder, ()) != NO_BOXES:
+        return
+    names = {name for file in annotations.find_pictures(folder) for name in file.split("/")[:-1]}
+    if named := sorted(names & set(classes) if classes else names):
+        raise ValueError(
+            f"labels must not lie among folders that stand for classes; {folder} has "
+            f"{', '.join(named[:6])}. Save them elsewhere: out='my-labels'. If its folders are no "
+            "classes, name classes= that no folder bears."
+        )
+
+
+def _check_names(known: AnnotationSet, format: str) -> None:
+    """Two pictures must not share a label file."""
+    if format in _NAMED_AFTER_PICTURES:
+        try:
+            picture_files.unique_stems(known.pictures)
+        except ValueError as error:
+            raise ValueError(
+                f"{error} Here that is format='coco', with a new out= where there are labels."
+            ) from error
 
 
 def _with_the_rest(known: AnnotationSet, images: Path) -> AnnotationSet:
@@ -79,12 +111,22 @@ def _with_the_rest(known: AnnotationSet, images: Path) -> AnnotationSet:
         if file in listed:
             continue
         try:
+            _check_name(file)
             height, width = annotations.picture_size(images / file)
+        except BadRecord as error:
+            findings.append(error.found_in(file))
         except ValueError as error:
             findings.append(Finding("unreadable", file, str(error), "Remove or replace it."))
         else:
             pictures.append(Picture(file, height, width))
     return AnnotationSet(tuple(pictures), known.classes, tuple(findings))
+
+
+def _check_name(file: str) -> None:
+    """Raise BadRecord if labels cannot name the picture."""
+    bad_records.check_text(file, "the picture's name")
+    if "\\" in file:
+        raise BadRecord("the picture's name holds a backslash", "Rename it.")
 
 
 def _with_classes(known: AnnotationSet, classes: tuple[str, ...], format: str) -> AnnotationSet:
@@ -94,12 +136,7 @@ def _with_classes(known: AnnotationSet, classes: tuple[str, ...], format: str) -
     """
     first, then = (known.classes, classes) if format == "yolo" else (classes, known.classes)
     names = tuple(dict.fromkeys((*first, *then)))
-    new_label = [names.index(name) for name in known.classes]
-    pictures = [
-        replace(p, instances=tuple(replace(i, label=new_label[i.label]) for i in p.instances))
-        for p in known.pictures
-    ]
-    return AnnotationSet(tuple(pictures), names, known.findings)
+    return annotation_files.with_classes(known, names)
 
 
 def _on_disk(data: SceneSet | ImageSet, out: str | os.PathLike | None, format: str) -> Path:
@@ -112,16 +149,34 @@ def _on_disk(data: SceneSet | ImageSet, out: str | os.PathLike | None, format: s
         with tempfile.TemporaryDirectory() as folder:
             for picture, image in zip(labels.pictures, data.images, strict=True):
                 _to_pillow(image).save(Path(folder) / picture.file)
-            with no_word_of_unused_classes():
+            with annotation_files.no_word_of_unused_classes():
                 annotations.write(labels, out, format=format, images=folder)
         return out
-    there = len(annotations.read(out))
-    if there != len(data):
+    if not _holds(annotations.picture_root(out, _format_of(out, data.classes)), data):
         raise ValueError(
-            f"out must be the folder of this set or a new one; {out} has {there} pictures, "
-            f"{data.name} has {len(data)}. Choose another folder."
+            f"out must be the folder of this set or a new one; {out} holds other pictures than "
+            f"the {len(data)} of {data.name!r}. Choose another folder."
         )
     return out
+
+
+def _holds(folder: Path, data: SceneSet | ImageSet) -> bool:
+    """Whether the pictures in ``folder`` are those of ``data``, pixel by pixel."""
+    files = [picture.file for picture in _pictures(data)]
+    if sorted(annotations.find_pictures(folder)) != files:
+        return False
+    return all(
+        _pixels(folder / f) == _to_pillow(i).tobytes()
+        for f, i in zip(files, data.images, strict=True)
+    )
+
+
+def _pixels(file: Path) -> bytes:
+    try:
+        with Image.open(file) as picture:
+            return picture.tobytes()
+    except OSError:  # damaged since
+        return b""
 
 
 def _pictures(data: SceneSet | ImageSet) -> tuple[Picture, ...]:

@@ -55,7 +55,7 @@ def encoded(image: Image.Image) -> bytes:
 def with_boxes(image: Image.Image, desk: AnnotationDesk) -> Image.Image:
     """The picture at the size of a cell, with its boxes and their names."""
     zoom = _zoom(image)
-    size = (round(image.width * zoom), round(image.height * zoom))
+    size = (max(1, round(image.width * zoom)), max(1, round(image.height * zoom)))
     resample = Image.Resampling.NEAREST if zoom >= 2 else Image.Resampling.LANCZOS
     sheet = image.resize(size, resample)
     draw = ImageDraw.Draw(sheet)
