@@ -65,7 +65,10 @@ def test_every_condition_draws_what_it_says():
     )
     assert day.labels.tolist() == [*range(14)] * 2
     assert day.images.float().mean() > 1.5 * night.images.float().mean()
-    assert quality.at_night(28, seed=1).images.float().mean() < day.images.float().mean()
+    assert (
+        quality.in_any_weather(28, light="night", seed=1).images.float().mean()
+        < day.images.float().mean()
+    )
 
 
 def test_wrong_labels_and_chosen_pictures_are_as_many_as_asked():
@@ -78,7 +81,7 @@ def test_wrong_labels_and_chosen_pictures_are_as_many_as_asked():
 
 def test_it_learns_what_it_is_shown():
     data = quality.drawn([quality.DAY] * 140, seed=0)
-    tests = {"same": data, "night": quality.at_night(140, seed=2)}
+    tests = {"same": data, "night": quality.in_any_weather(140, light="night", seed=2)}
     scores = quality.learn_each([data], tests, seeds=(0,))
     assert list(scores) == ["same", "night"]
     assert scores["same"][0] > 0.9 > scores["night"][0]

@@ -152,10 +152,10 @@ def drawn(conditions: Sequence[scenes.Conditions], *, seed: int) -> ImageSet:
     return ImageSet(batch.images, batch.labels, scenes.CLASSES)
 
 
-def at_night(number: int, *, seed: int) -> ImageSet:
-    """Signs at night, in all kinds of weather."""
+def in_any_weather(number: int, *, light: str, seed: int) -> ImageSet:
+    """Signs in one light ("day", "night"), in all kinds of weather, blurred and half hidden."""
     natural = scenes.sample_conditions(number, seed=seed)
-    return drawn([replace(conditions, light="night") for conditions in natural], seed=seed)
+    return drawn([replace(conditions, light=light) for conditions in natural], seed=seed)
 
 
 def film(*, seed: int) -> ImageSet:
