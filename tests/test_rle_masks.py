@@ -71,8 +71,26 @@ def test_a_mask_traced_and_filled_is_the_same_mask():
 
 def test_area_and_box_of_an_outline():
     triangle = (1.0, 1.0, 9.0, 1.0, 9.0, 7.0)
-    assert outlines.area([triangle]) == 24
+    assert outlines.area([triangle], 10, 10) == 24
     assert outlines.box([triangle, (0.0, 5.0, 2.0, 5.0, 2.0, 8.0)]) == (0, 1, 9, 8)
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+@pytest.mark.parametrize(
+    "rings",
+    [
+        [(5, 5, 25, 5, 25, 25, 5, 25)] * 2,  # one covers the other
+        [(5, 5, 25, 5, 25, 25, 5, 25), (15, 15, 35, 15, 35, 30, 15, 30)],  # they overlap
+        [(5, 5, 25, 25, 25, 5, 5, 25)],  # a bow tie
+        [(-10, 5, 10, 5, 10, 25, -10, 25)],  # half outside
+        [(5, 5, 25, 5, 25, 25, 5, 25)],
+        [(0, 0, 40, 0, 40, 30, 20, 30, 20, 10, 0, 10)],
+    ],
+)
+def test_the_area_is_what_pycocotools_counts(rings):
+    masks = pytest.importorskip("pycocotools.mask")
+    theirs = masks.merge(masks.frPyObjects([list(map(float, ring)) for ring in rings], 30, 40))
+    assert outlines.area(rings, 30, 40) == masks.area(theirs)
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ def from_instance(item: Instance, picture: Picture) -> dict:
         segmentation = {"size": list(size), "counts": item.rle}
         area = rle_masks.area(item.rle, *size)
     elif item.polygons:
-        area = outlines.area(item.polygons)
+        area = outlines.area(item.polygons, *size)
     bbox = bad_records.pixels((x1, y1, x2 - x1, y2 - y1))
     return {
         "bbox": [bad_records.plain(value) for value in bbox],
