@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import io
 import os
 import re
 import stat
@@ -98,11 +99,17 @@ def picture_size(path: str | os.PathLike) -> tuple[int, int]:
         raise ValueError(f"{path} {error.reason}. Try opening it in an image viewer.") from error
 
 
+def open_file(path: str | os.PathLike) -> io.BufferedReader:
+    """Open a file for reading; OSError for what is none, such as a pipe, which might never end."""
+    mode = os.stat(path).st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # a folder says so itself
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    return open(path, "rb")
+
+
 def _measured(path: str | os.PathLike) -> tuple[int, int]:
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe might never end
-            raise OSError(errno.EINVAL, "Not a regular file")
-        with Image.open(path) as image:
+        with open_file(path) as file, Image.open(file) as image:
             width, height = image.size
             if image.format == "TIFF":  # some versions of Pillow turn its size, some do not
                 width, height = image.tag_v2[_WIDTH], image.tag_v2[_HEIGHT]

@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from imgrec_lab.annotations import picture_files
 from imgrec_lab.datasets import image_files
 
 THUMBNAIL_PX = 32  # a side
@@ -93,7 +94,7 @@ def _read(known: Facts, path: str, thumbnail: np.ndarray) -> Facts:
     height = width = 0
     image_format, mode, data = "", "", b""
     try:
-        with image_files.open_file(path) as file:
+        with picture_files.open_file(path) as file:
             data = file.read()
         image = image_files.open_image(io.BytesIO(data))
         height, width, image_format = image.height, image.width, image.format or ""

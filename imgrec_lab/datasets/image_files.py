@@ -7,10 +7,8 @@ one of them either becomes a picture of the asked size or is reported; none is d
 
 from __future__ import annotations
 
-import errno
 import io
 import os
-import stat
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal, NamedTuple, get_args
@@ -19,6 +17,8 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
+
+from imgrec_lab.annotations import picture_files
 
 Fit = Literal["crop", "pad", "stretch"]
 
@@ -106,7 +106,7 @@ def header_problem(path: str) -> str | None:
     Some hundred times cheaper than decoding a photograph; a file cut short is not noticed.
     """
     try:
-        with open_file(path) as file:
+        with picture_files.open_file(path) as file:
             open_image(file).close()
     except Exception as error:
         return problem_of(error, _first_bytes(path))
@@ -184,16 +184,8 @@ def _read(
 
 
 def _contents(path: str | os.PathLike) -> bytes:
-    with open_file(path) as file:
+    with picture_files.open_file(path) as file:
         return file.read()
-
-
-def open_file(path: str | os.PathLike) -> io.BufferedReader:
-    """Open a file for reading; OSError for what is none, such as a pipe, which might never end."""
-    mode = os.stat(path).st_mode
-    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # a folder says so itself
-        raise OSError(errno.EINVAL, "not a regular file", str(path))
-    return open(path, "rb")
 
 
 def open_image(file: io.BufferedIOBase) -> Image.Image:
@@ -298,7 +290,7 @@ def problem_of(error: Exception, data: bytes) -> str:
 
 def _first_bytes(path: str) -> bytes:
     try:
-        with open_file(path) as file:
+        with picture_files.open_file(path) as file:
             return file.read(12)
     except OSError:
         return b""

@@ -145,14 +145,15 @@ def _on_disk(data: SceneSet | ImageSet, out: str | os.PathLike | None, format: s
         raise ValueError("a set in memory needs out, the folder to write it to: out='my-labels'.")
     out = Path(out)
     labels = AnnotationSet(_pictures(data), data.classes)
-    if _format_of(out, data.classes) is None:
+    there = _format_of(out, data.classes)
+    if there is None:
         with tempfile.TemporaryDirectory() as folder:
             for picture, image in zip(labels.pictures, data.images, strict=True):
                 _to_pillow(image).save(Path(folder) / picture.file)
             with annotation_files.no_word_of_unused_classes():
                 annotations.write(labels, out, format=format, images=folder)
         return out
-    if not _holds(annotations.picture_root(out, _format_of(out, data.classes)), data):
+    if not _holds(annotations.picture_root(out, there), labels.pictures, data.images):
         raise ValueError(
             f"out must be the folder of this set or a new one; {out} holds other pictures than "
             f"the {len(data)} of {data.name!r}. Choose another folder."
@@ -160,14 +161,12 @@ def _on_disk(data: SceneSet | ImageSet, out: str | os.PathLike | None, format: s
     return out
 
 
-def _holds(folder: Path, data: SceneSet | ImageSet) -> bool:
-    """Whether the pictures in ``folder`` are those of ``data``, pixel by pixel."""
-    files = [picture.file for picture in _pictures(data)]
-    if sorted(annotations.find_pictures(folder)) != files:
-        return False
-    return all(
-        _pixels(folder / f) == _to_pillow(i).tobytes()
-        for f, i in zip(files, data.images, strict=True)
+def _holds(folder: Path, pictures: Sequence[Picture], images: Tensor) -> bool:
+    """Whether the pictures in ``folder`` are these and no others, pixel by pixel."""
+    files = [picture.file for picture in pictures]
+    return annotations.find_pictures(folder) == files and all(
+        _pixels(folder / file) == _to_pillow(image).tobytes()
+        for file, image in zip(files, images, strict=True)
     )
 
 
