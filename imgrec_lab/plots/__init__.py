@@ -16,6 +16,7 @@ from torch import Tensor
 from imgrec_lab import metrics
 from imgrec_lab.plots import figures
 from imgrec_lab.plots.box_plots import show_boxes
+from imgrec_lab.plots.effect_plots import effects, pixel_histogram
 from imgrec_lab.plots.figures import (
     BLUE,
     GREEN,
@@ -51,10 +52,10 @@ from imgrec_lab.plots.training_plots import (
 
 __all__ = [
     "BLUE", "GREEN", "ORANGE", "PALETTE", "SKY", "VERMILLION",
-    "class_accuracy", "compare", "confusion_matrix", "curve_sheet", "curves", "descent",
-    "feature_maps", "filters", "gradient_histogram", "kernel_response", "lines", "pixel_values",
-    "predictions", "probabilities", "range_test", "rate_curve", "receptive_field", "score_table",
-    "show_boxes", "show_images", "sweep", "time_split",
+    "class_accuracy", "compare", "confusion_matrix", "curve_sheet", "curves", "descent", "effects",
+    "feature_maps", "filters", "gradient_histogram", "kernel_response", "lines", "pixel_histogram",
+    "pixel_values", "predictions", "probabilities", "range_test", "rate_curve", "receptive_field",
+    "score_table", "show_boxes", "show_images", "sweep", "time_split",
 ]  # fmt: skip
 
 
