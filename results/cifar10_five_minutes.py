@@ -49,7 +49,7 @@ def run(sets: datasets.Splits, seed: int) -> dict[str, float]:
         epochs=EPOCHS,
         lr=LR,
         loss_fn=functools.partial(F.cross_entropy, label_smoothing=SMOOTHING),
-        augment=augment.chain(augment.flip, augment.shift(SHIFT_PX)),
+        augment=augment.Policy([augment.Flip(), augment.Translate(SHIFT_PX / 32)]),
     )
     test = datasets.make_loader(sets.test, batch_size=500)
     probs = train.predict(model, test)

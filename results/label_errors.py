@@ -75,7 +75,7 @@ def signs_run(
         replace(clean, labels=labels),
         num_folds=num_folds,
         epochs=epochs,
-        augment=augment.shift(SHIFT_PX),
+        augment=augment.Policy([augment.Translate(SHIFT_PX / 32)]),
         seed=seed,
     )
     seconds = time.process_time() - start
@@ -155,7 +155,7 @@ def cifar10_answers(image_set: ImageSet, choices: dict) -> dict:
     probs = out_of_fold.predict(
         image_set,
         make_model=MirroredToo,
-        augment=augment.chain(augment.flip, augment.shift(SHIFT_PX)),
+        augment=augment.Policy([augment.Flip(), augment.Translate(SHIFT_PX / 32)]),
         **choices,
     )
     return {"probs": probs, "seconds": round(time.process_time() - start, 1)}

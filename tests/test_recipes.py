@@ -9,7 +9,7 @@ import torch
 from picture_folders import reddish_and_bluish
 from PIL import Image
 
-from imgrec_lab import course, runtime, train
+from imgrec_lab import augment, course, runtime, train
 from imgrec_lab.course import recipes
 
 
@@ -100,6 +100,47 @@ def test_a_failed_write_leaves_the_last_good_checkpoint(finished, tmp_path, monk
 def test_the_command_answers_in_one_sentence(arguments, sentence, folder, tmp_path, capsys):
     arguments = [argument.format(folder=folder) for argument in arguments]
     assert course.main(["train", *arguments, "--out", str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("imgrec-lab: ") and sentence in error and error.count("\n") == 1
+
+
+def test_a_saved_policy_is_used_and_recorded(folder, tmp_path, monkeypatch):
+    policy = augment.Policy([augment.Rotate(10), augment.MixUp(2, p=0.5)], border="edge")
+    used, whole_fit = [], train.fit
+
+    def fit_and_note(*arguments, **choices):
+        used.append(choices["augment"])
+        return whole_fit(*arguments, **choices)
+
+    monkeypatch.setattr(train, "fit", fit_and_note)
+    arguments = ["--network", "tinycnn", "--image-size", "16", "--epochs", "1", "--policy"]
+    arguments.append(str(policy.save(tmp_path / "policy.json")))
+    assert course.main(["train", "--data", str(folder), "--out", str(tmp_path), *arguments]) == 0
+    assert used == [policy]
+    recorded = json.loads((tmp_path / "result.json").read_text())["recipe"]["policy"]
+    assert augment.Policy.from_json(recorded) == policy
+    assert recipes.load_classifier(tmp_path / "model.pt")[2].policy == recorded
+
+
+@pytest.mark.parametrize(
+    ("text", "more", "sentence"),
+    [
+        ("{", [], "policy.json: a policy must be JSON; "),
+        (None, [], "policy.json"),
+        (
+            augment.Policy([]).to_json(),
+            ["--flip"],
+            "takes the place of flip and lighting; got both",
+        ),
+        (augment.Policy([]).to_json(), ["--lighting", "0.3"], "Put Flip, Brightness and Contrast"),
+    ],
+)
+def test_a_policy_that_cannot_be_used_is_named(text, more, sentence, folder, tmp_path, capsys):
+    path = tmp_path / "policy.json"
+    if text is not None:
+        path.write_text(text)
+    arguments = ["--data", str(folder), "--out", str(tmp_path / "out"), "--policy", str(path)]
+    assert course.main(["train", *arguments, *more]) == 2
     error = capsys.readouterr().err
     assert error.startswith("imgrec-lab: ") and sentence in error and error.count("\n") == 1
 

@@ -1,80 +1,87 @@
-"""Random changes of a batch that keep its labels, made where the batch already is."""
+"""Random changes of pictures that keep their labels true: as values, on batches, in pipelines.
+
+::
+
+    policy = augment.Policy([augment.Rotate(15), augment.Brightness(0.3), augment.Cutout(0.25)])
+    train.fit(model, loader, epochs=10, augment=policy)
+
+Steps with capitals say what may be drawn; functions in lower case change a batch by given amounts.
+``pipelines`` builds on albumentations, for what a batch cannot do (rain, fog, JPEG), boxes with
+keypoints, and pictures of different sizes that worker processes read; ``seeded_sets`` repeats them
+with any number of workers. Both are imported by name: they load albumentations.
+"""
 
 from collections.abc import Callable
+from typing import Any
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-Augment = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+from imgrec_lab.augment.batch_changes import (
+    blur,
+    brightness,
+    contrast,
+    crop,
+    cutmix,
+    cutout,
+    flip,
+    mixup,
+    noise,
+    rotate,
+    saturation,
+    scale,
+    translate,
+)
+from imgrec_lab.augment.draws import Draw
+from imgrec_lab.augment.policies import Policy, load_policy
+from imgrec_lab.augment.steps import (
+    Blur,
+    Brightness,
+    Contrast,
+    Crop,
+    CutMix,
+    Cutout,
+    Flip,
+    MixUp,
+    Noise,
+    Rotate,
+    Saturation,
+    Scale,
+    Step,
+    Translate,
+)
+from imgrec_lab.augment.torchvision_transforms import PerPicture, is_torchvision
+
+Augment = Callable[[Tensor, Any], tuple[Tensor, Any]]
+
+__all__ = [
+    "Augment", "Blur", "Brightness", "Contrast", "Crop", "CutMix", "Cutout", "Draw", "Flip",
+    "MixUp", "Noise", "Policy", "Rotate", "Saturation", "Scale", "Step", "Translate", "blur",
+    "brightness", "chain", "contrast", "crop", "cutmix", "cutout", "default_policy", "flip",
+    "load_policy", "mixup", "noise", "rotate", "saturation", "scale", "translate",
+]  # fmt: skip
 
 
-def flip(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Mirror half of the pictures left to right, each by its own draw.
-
-    Only where a mirrored picture keeps its label: a cat does, a "turn left" sign does not.
+def default_policy(*, flip: bool) -> Policy:
+    """What helps most photographs a little and harms few: small moves, light, a covered part.
 
     Args:
-        images: (N, C, H, W).
-        labels: (N,), returned as they came.
+        flip: whether mirrored pictures keep their labels. A cat does, a "turn left" sign does not.
     """
-    mirrored = torch.rand(len(images), 1, 1, 1, device=images.device) < 0.5
-    return torch.where(mirrored, images.flip(3), images), labels
-
-
-def shift(max_px: int) -> Augment:
-    """An augmentation that moves the whole batch by up to ``max_px`` pixels each way.
-
-    The border is filled with the mirrored picture. One draw a batch costs a single slice; over an
-    epoch every picture still meets many shifts.
-
-    Raises:
-        ValueError: if ``max_px`` is negative, or not smaller than a picture that comes.
-    """
-    if max_px < 0:
-        raise ValueError(f"max_px must be 0 or more pixels; got {max_px}.")
-
-    def shift_batch(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        height, width = images.shape[2:]
-        if max_px >= min(height, width):
-            raise ValueError(
-                f"max_px must be smaller than the picture; got {max_px} for {height} x {width} "
-                "pixels. Try an eighth of its side."
-            )
-        down, right = torch.randint(2 * max_px + 1, (2,)).tolist()
-        padded = F.pad(images, (max_px,) * 4, mode="reflect")
-        return padded[:, :, down : down + height, right : right + width], labels
-
-    return shift_batch
-
-
-def lighting(strength: float) -> Augment:
-    """An augmentation that changes brightness and contrast, each picture by its own draw.
-
-    Args:
-        strength: each factor is drawn evenly from 1 - strength to 1 + strength; 0 to 1.
-
-    Raises:
-        ValueError: if ``strength`` is outside that range.
-    """
-    if not 0 <= strength <= 1:
-        raise ValueError(f"strength must lie in 0 to 1; got {strength}. Try 0.3.")
-
-    def light_batch(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        draws = torch.rand(2, len(images), 1, 1, 1, device=images.device)
-        brightness, contrast = 1 + strength * (2 * draws - 1)  # (N, 1, 1, 1) each
-        grey = images.mean(dim=(1, 2, 3), keepdim=True)
-        return (brightness * (grey + contrast * (images - grey))).clamp(0, 1), labels
-
-    return light_batch
+    steps = [Translate(0.125), Brightness(0.2), Contrast(0.2), Cutout(0.25, p=0.5)]
+    return Policy([Flip(), *steps] if flip else steps)
 
 
 def chain(*augments: Augment) -> Augment:
-    """The given augmentations one after the other, as one; none at all changes nothing."""
+    """The given augmentations one after the other, as one; none at all changes nothing.
 
-    def run(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    A transform of ``torchvision.transforms.v2`` is drawn anew for each picture, and moves boxes and
+    masks with it.
+    """
+    augments = tuple(PerPicture(each) if is_torchvision(each) else each for each in augments)
+
+    def run(images: Tensor, targets: Any) -> tuple[Tensor, Any]:
         for augment in augments:
-            images, labels = augment(images, labels)
-        return images, labels
+            images, targets = augment(images, targets)
+        return images, targets
 
     return run

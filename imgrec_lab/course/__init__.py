@@ -102,6 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--flip", action="store_true", help="mirrored pictures keep their label")
     command.add_argument("--shift", type=int, default=2, help="pixels of random shift")
     command.add_argument("--lighting", type=float, default=0.0, help="0 to 1, e.g. 0.3")
+    command.add_argument("--policy", type=Path, help="a saved policy in place of these three")
     command.add_argument("--label-smoothing", type=float, default=0.0, help="0 to 0.2")
     command.add_argument("--accumulate", type=int, default=1, help="batches for one step")
     command.add_argument("--ema-decay", type=float, help="average the weights, e.g. 0.99")
@@ -129,6 +130,7 @@ def _lab(args: argparse.Namespace) -> int:
 
 
 def _train(args: argparse.Namespace) -> int:
+    from imgrec_lab import augment
     from imgrec_lab.course import recipes
 
     recipe = recipes.Recipe(
@@ -140,6 +142,7 @@ def _train(args: argparse.Namespace) -> int:
         flip=args.flip,
         shift_px=args.shift,
         lighting=args.lighting,
+        policy=augment.load_policy(args.policy).to_json() if args.policy else None,
         label_smoothing=args.label_smoothing,
         accumulate=args.accumulate,
         ema_decay=args.ema_decay,

@@ -46,6 +46,7 @@ class Recipe:
     flip: bool = False
     shift_px: int = 2
     lighting: float = 0.0
+    policy: str | None = None  # as augment.Policy.to_json writes it, in place of the three above
     label_smoothing: float = 0.0
     accumulate: int = 1
     ema_decay: float | None = None
@@ -68,6 +69,11 @@ class Recipe:
             )
         if not 0 <= self.lighting <= 1:
             raise ValueError(f"lighting must lie in 0 to 1; got {self.lighting:g}. Try 0.3.")
+        if self.policy is not None and (self.flip or self.lighting):
+            raise ValueError(
+                "a policy takes the place of flip and lighting; got both. Put Flip, Brightness and "
+                "Contrast into the policy."
+            )
         if not 0 <= self.label_smoothing < 1:
             raise ValueError(
                 "label_smoothing must be at least 0 and below 1; got "
@@ -126,7 +132,7 @@ def _train_and_test(data: str | Path, out: Path, recipe: Recipe, resume: bool) -
         epochs=recipe.epochs,
         lr=recipe.lr,
         loss_fn=functools.partial(F.cross_entropy, label_smoothing=recipe.label_smoothing),
-        augment=_augmentation(recipe),
+        augment=_policy(recipe),
         accumulate=recipe.accumulate,
         ema_decay=recipe.ema_decay,
         checkpoint=_checkpoint(out, resume),
@@ -196,11 +202,14 @@ def _writable(out: Path) -> Path:
         ) from error
 
 
-def _augmentation(recipe: Recipe) -> train.Augment:
-    steps = [augment.flip] if recipe.flip else []
+def _policy(recipe: Recipe) -> augment.Policy:
+    if recipe.policy is not None:
+        return augment.Policy.from_json(recipe.policy)
+    steps: list[augment.Step] = [augment.Flip()] if recipe.flip else []
+    steps.append(augment.Translate(recipe.shift_px / min(recipe.image_size)))
     if recipe.lighting:
-        steps.append(augment.lighting(recipe.lighting))
-    return augment.chain(*steps, augment.shift(recipe.shift_px))
+        steps += [augment.Brightness(recipe.lighting), augment.Contrast(recipe.lighting)]
+    return augment.Policy(steps)
 
 
 def save_classifier(

@@ -61,6 +61,7 @@ def train_one_epoch(
     device = next(model.parameters()).device
     precision = runtime.pick_precision(device)
     scaler = scaler or runtime.gradient_scaler(device)
+    augment = _for_each_picture(augment)
     sums = torch.zeros(3, device=device)  # loss, right answers, pictures: read once, at the end
     model.train()
     optimizer.zero_grad()
@@ -153,7 +154,8 @@ def fit(
         schedule: ``one_cycle``, ``cosine``, ``constant``, or a function like them.
         loss_fn: (outputs, targets) to a scalar, a mean over the batch.
         score_fn: (outputs, targets) to how many are right, a sum; None counts nothing.
-        augment: (images, targets) to the same, on the device, for training batches only.
+        augment: (images, targets) to the same, on the device, for training batches only; an
+            ``augment.Policy``, a transform of torchvision's v2, or a function.
         accumulate: batches whose gradients are averaged for one step of the optimizer.
         ema_decay: if given, a moving average of the weights is judged and kept.
         checkpoint: a file, written after every epoch; if it is there, its run goes on.
@@ -202,6 +204,15 @@ def _with_bar(loader: Loader, epoch: int, epochs: int) -> Loader:
     # tqdm's notebook bar does not read its own TQDM_DISABLE, which stored notebooks are run with.
     hidden = "TQDM_DISABLE" in os.environ or processes.rank() > 0
     return tqdm(loader, desc=f"epoch {epoch}/{epochs}", leave=False, disable=hidden)
+
+
+def _for_each_picture(augment: Augment | None) -> Augment | None:
+    """``augment``, where torchvision's transforms draw for each picture and not once a batch."""
+    if not type(augment).__module__.startswith("torchvision.transforms"):
+        return augment
+    from imgrec_lab.augment import chain  # here, so that no other run loads OpenCV
+
+    return chain(augment)
 
 
 def _to(device: torch.device, value: Any) -> Any:
