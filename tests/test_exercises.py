@@ -1,8 +1,8 @@
 """Each exercise against its solution, other right answers, and wrong ones that learners write.
 
 The wrong answers are written anew here, as a learner would, and not taken from the exercises; each
-must be rejected with the message that belongs to it. Answers of lessons 02 and 03 stand in
-``test_preparation_exercises`` and ``test_training_exercises``.
+must be rejected with the message that belongs to it. Answers of lessons 02 to 04 stand in
+``test_preparation_exercises``, ``test_training_exercises`` and ``test_augmentation_exercises``.
 """
 
 import dataclasses
@@ -10,6 +10,7 @@ import math
 
 import numpy as np
 import pytest
+import test_augmentation_exercises
 import test_preparation_exercises
 import test_training_exercises
 import torch
@@ -104,6 +105,7 @@ RIGHT = {
     "receptive_field": [receptive_field_from_the_end],
     **test_preparation_exercises.RIGHT,
     **test_training_exercises.RIGHT,
+    **test_augmentation_exercises.RIGHT,
 }
 
 
@@ -251,6 +253,7 @@ WRONG = {
     ],
     **test_preparation_exercises.WRONG,
     **test_training_exercises.WRONG,
+    **test_augmentation_exercises.WRONG,
 }
 
 

@@ -335,7 +335,8 @@ def test_addresses_are_those_that_torchvision_knows():
 
 def test_an_installed_package_finds_its_cards_beside_its_code(tmp_path, monkeypatch):
     build = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["hatch"]["build"]
-    ((source, target),) = build["targets"]["wheel"]["force-include"].items()
+    source = "datasets/registry.toml"
+    target = build["targets"]["wheel"]["force-include"][source]
     assert source in build["targets"]["sdist"]["include"]
     (tmp_path / target).parent.mkdir(parents=True)
     shutil.copy(ROOT / source, tmp_path / target)
@@ -343,14 +344,19 @@ def test_an_installed_package_finds_its_cards_beside_its_code(tmp_path, monkeypa
     assert registry._read_cards() == registry.CARDS
 
 
-def test_a_wheel_carries_the_cards(tmp_path, monkeypatch):
+def test_a_wheel_carries_the_cards_and_what_lessons_read(tmp_path, monkeypatch):
     hatchling = pytest.importorskip("hatchling.build")
-    for name in ("pyproject.toml", "README.md", "LICENSE", "datasets/registry.toml"):
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["hatch"]["build"]
+    included = build["targets"]["wheel"]["force-include"]
+    for name in ("pyproject.toml", "README.md", "LICENSE", *included):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     (tmp_path / "imgrec_lab").mkdir()
     (tmp_path / "imgrec_lab" / "__init__.py").touch()
     monkeypatch.chdir(tmp_path)
     with zipfile.ZipFile(hatchling.build_wheel(".")) as wheel:
-        cards = wheel.read("imgrec_lab/datasets/registry.toml")
-    assert cards == (ROOT / "datasets" / "registry.toml").read_bytes()
+        for source, target in included.items():
+            assert wheel.read(target) == (ROOT / source).read_bytes()
+    notebooks = [path.read_text("utf-8") for path in (ROOT / "notebooks").glob("*.ipynb")]
+    read = set(re.findall(r'measured\.read\(\\"(\w+)', "".join(notebooks)))
+    assert read and {f"results/{name}.json" for name in read} <= set(included)

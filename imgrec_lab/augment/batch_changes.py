@@ -97,7 +97,7 @@ def noise(images: Tensor, std: Tensor | float, *, seed: int = 0) -> Tensor:
 
 def cutout(images: Tensor, boxes: Tensor) -> Tensor:
     """A grey box over each picture: ``boxes`` (N, 4), xyxy whole pixels."""
-    return degradations.cover(images, _boxes(boxes, _nothing(images)))
+    return degradations.cover_(images.clone(), _boxes(boxes, _nothing(images)))
 
 
 def mixup(

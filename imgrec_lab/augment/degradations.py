@@ -51,10 +51,15 @@ def add_noise(images: Tensor, std: Tensor, *, seed: int) -> Tensor:
     return (images + noise).clamp_(0, 1).to(images.dtype)
 
 
-def cover(images: Tensor, boxes: Tensor) -> Tensor:
-    """Pictures (N, C, H, W) with one grey box each (N, 4), xyxy whole pixels; empty boxes: none."""
-    hidden = covered(boxes, images.shape[2:]).to(images.device)[:, None]  # (N, 1, H, W)
-    return images.masked_fill(hidden, 128 if images.dtype == torch.uint8 else GREY)
+def cover_(images: Tensor, boxes: Tensor) -> Tensor:
+    """Paint a grey box (N, 4), xyxy whole pixels, into each picture (N, C, H, W), in place."""
+    grey = 128 if images.dtype == torch.uint8 else GREY
+    if images.device.type != "cpu" or images.dtype not in (torch.uint8, torch.float32):
+        hidden = covered(boxes, images.shape[2:]).to(images.device)[:, None]  # (N, 1, H, W)
+        return images.masked_fill_(hidden, grey)
+    for picture, (x1, y1, x2, y2) in zip(images.numpy(), boxes.long().tolist(), strict=True):
+        picture[:, y1:y2, x1:x2] = grey
+    return images
 
 
 def covered(boxes: Tensor, image_size: tuple[int, int]) -> Tensor:

@@ -85,7 +85,7 @@ class Draw:
             images = self._on_device(images, border)
         if self.noise_std is not None:
             images = degradations.add_noise(images, self.noise_std, seed=self.noise_seed)
-        return images if self.holes is None else degradations.cover(images, self.holes)
+        return images if self.holes is None else degradations.cover_(images, self.holes)
 
     def _on_device(self, images: Tensor, border: Border) -> Tensor:
         """The same as ``opencv_warps.develop``, on any device: one grid sample for all."""

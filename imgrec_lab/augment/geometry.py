@@ -4,11 +4,14 @@ A map (N, 3, 3) float64 takes a place of picture n to its place in the result, a
 ``(x, y, 1)``. Places are measured on pixel edges, as boxes are: pixel column 0 spans 0 to 1 and its
 centre is 0.5. Joining maps is one matrix product, so a picture that is mirrored, turned, enlarged
 and moved is still resampled only once.
+
+What is computed for a draw stays on one thread: no batched matrix products, and NumPy's functions
+where torch's would wake its threads, which then wait on the cores that OpenCV is about to use.
 """
 
-import math
 from typing import Literal
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -38,10 +41,10 @@ def translation(offset_px: Tensor) -> Tensor:
 
 def rotation(degrees: Tensor, image_size: tuple[int, int]) -> Tensor:
     """Turned clockwise about the centre by ``degrees`` (N,): (N, 3, 3)."""
-    angle = degrees.double() * (math.pi / 180)
+    angle = np.deg2rad(degrees.double().numpy())
     maps = identity(len(degrees)).clone()
-    maps[:, 0, 0] = maps[:, 1, 1] = angle.cos()
-    maps[:, 1, 0] = angle.sin()
+    maps[:, 0, 0] = maps[:, 1, 1] = torch.from_numpy(np.cos(angle))
+    maps[:, 1, 0] = torch.from_numpy(np.sin(angle))
     maps[:, 0, 1] = -maps[:, 1, 0]
     return _about_centre(maps, image_size)
 
@@ -75,9 +78,8 @@ def _about_centre(maps: Tensor, image_size: tuple[int, int]) -> Tensor:
 
 def joined(first: Tensor, then: Tensor) -> Tensor:
     """One map for two in a row: (N, 3, 3)."""
-    # Products and sums of so few numbers stay on one thread; a batched matrix product would wake
-    # others, which then wait for more work on the cores that OpenCV is about to use.
-    return (then[:, :, :, None] * first[:, None]).sum(dim=2)
+    rows = (then[:, :, k : k + 1] * first[:, k : k + 1] for k in range(3))
+    return sum(rows)
 
 
 def warp_images(images: Tensor, maps: Tensor, *, border: Border = "reflect") -> Tensor:

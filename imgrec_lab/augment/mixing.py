@@ -6,6 +6,7 @@ https://arxiv.org/abs/1905.04899.
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -45,7 +46,7 @@ def random_boxes(
     """
     height, width = image_size
     size = torch.tensor([width, height], dtype=torch.float64)
-    half = areas.sqrt()[:, None] * size / 2  # (N, 2)
+    half = torch.from_numpy(np.sqrt(areas.numpy()))[:, None] * size / 2  # (N, 2)
     centres = places * size
     first = (centres - half).round().clamp(min=0)
     last = torch.minimum((centres + half).round(), size).maximum(first)

@@ -1,10 +1,15 @@
 """Pictures on the CPU moved, recoloured and blurred in one pass each, over OpenCV.
 
-A picture is read once, worked on while it lies in the processor's cache, and written once. OpenCV
-shares the rows of larger pictures among threads of its own.
+A picture is read once, worked on while it lies in the processor's cache, and written once. Larger
+pictures are shared among as many threads as torch uses, a whole picture each.
 """
 
-import operator
+import functools
+import os
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import cv2
 import numpy as np
@@ -20,6 +25,8 @@ _BORDERS = {
     "edge": cv2.BORDER_REPLICATE,
     "grey": cv2.BORDER_CONSTANT,
 }
+_SHARED_PIXELS = 64 * 64  # smaller pictures are done before a second thread has begun
+_ALONE = threading.Lock()
 
 
 def develop(
@@ -41,33 +48,71 @@ def develop(
     source = images.permute(0, 2, 3, 1).contiguous()  # (N, H, W, C); no copy of channels-last
     result = torch.empty(source.shape, dtype=source.dtype)  # plain strides even for 1 x 1 pixels
     N, H, W, C = source.shape
-    pictures, targets = _pictures(source), _pictures(result)
-    moved = np.empty(pictures.shape[1:], pictures.dtype)  # between two steps, in the cache
-    centred = None if maps is None else _in_pixel_centres(maps)
-    matrices, weights = (None, None) if colors is None else _matrices(colors, C)
-    sigmas = [0.0] * N if sigma_px is None else sigma_px.tolist()
-    fill = (GREY * (255 if images.dtype == torch.uint8 else 1),) * 3
-    for row in range(N):
-        picture, target = pictures[row], targets[row]
-        if centred is not None:
-            picture = cv2.warpAffine(
-                picture, centred[row], (W, H), dst=target if colors is None else moved,
-                flags=cv2.INTER_LINEAR, borderMode=_BORDERS[border], borderValue=fill,
-            )  # fmt: skip
-        if matrices is not None:
-            means = cv2.mean(picture)  # always four
-            matrices[row, :, C] = sum(map(operator.mul, weights[row], means))
-            picture = cv2.transform(picture, matrices[row], dst=target)
-        if sigmas[row] > 0:
-            if matrices is not None and result.is_floating_point():
-                np.clip(picture, 0, 1, out=picture)  # light beyond white is lost before the lens
-            side = (2 * blur_reach(sigmas[row]) + 1,) * 2
-            cv2.GaussianBlur(picture, side, sigmas[row], dst=target, borderType=cv2.BORDER_REFLECT)
-        elif centred is None and matrices is None:
-            target[...] = picture
+    work = (
+        _pictures(source),
+        _pictures(result),
+        [None] * N if maps is None else list(_in_pixel_centres(maps)),
+        [None] * N if colors is None else _matrices(colors, C),
+        [0.0] * N if sigma_px is None else sigma_px.tolist(),
+    )
+    threads = torch.get_num_threads() if H * W >= _SHARED_PIXELS else 1
+    rows = [slice(N * k // threads, N * (k + 1) // threads) for k in range(threads)]
+    parts = [[column[some] for column in work] for some in rows]
+    develop_some = functools.partial(_develop_some, border=_BORDERS[border])
+    with _opencv_on_one_thread():
+        if threads == 1:
+            develop_some(parts[0])
+        else:
+            list(_pool(os.getpid(), threads).map(develop_some, parts))
     if colors is not None and result.is_floating_point():
         result.clamp_(0, 1)
     return result.permute(0, 3, 1, 2)
+
+
+def _develop_some(part: list, *, border: int) -> None:
+    """What ``develop`` does to some of the pictures; each is written to its target in place."""
+    sources, targets, *changes = part
+    if not len(sources):
+        return
+    size = sources.shape[2], sources.shape[1]
+    whole = sources.dtype == np.uint8
+    fill = (GREY * (255 if whole else 1),) * 3
+    moved = np.empty_like(sources[0])  # between two steps, in the cache
+    warp, mean, transform = cv2.warpAffine, cv2.mean, cv2.transform
+    for picture, target, centred, recoloring, sigma in zip(sources, targets, *changes, strict=True):
+        if centred is not None:
+            place = target if recoloring is None else moved
+            picture = warp(picture, centred, size, place, cv2.INTER_LINEAR, border, fill)
+        if recoloring is not None:
+            matrix, (red, green, blue) = recoloring
+            means = mean(picture)  # always four
+            matrix[:, -1] = red * means[0] + green * means[1] + blue * means[2]
+            picture = transform(picture, matrix, target)
+        if sigma > 0:
+            if recoloring is not None and not whole:
+                np.clip(picture, 0, 1, out=picture)  # light beyond white is lost before the lens
+            side = (2 * blur_reach(sigma) + 1,) * 2
+            cv2.GaussianBlur(picture, side, sigma, target, borderType=cv2.BORDER_REFLECT)
+        elif picture is not target:
+            target[...] = picture
+
+
+@contextmanager
+def _opencv_on_one_thread() -> Iterator[None]:
+    """Keeps OpenCV from sharing the rows of a picture among threads of its own, which wait long."""
+    with _ALONE:
+        before = cv2.getNumThreads()
+        cv2.setNumThreads(1)
+        try:
+            yield
+        finally:
+            cv2.setNumThreads(before)
+
+
+@functools.cache
+def _pool(process: int, threads: int) -> ThreadPoolExecutor:
+    # Threads do not survive a fork, so each process has its own.
+    return ThreadPoolExecutor(threads, thread_name_prefix="augment")
 
 
 def _pictures(batch: Tensor) -> np.ndarray:
@@ -82,8 +127,14 @@ def _in_pixel_centres(maps: Tensor) -> np.ndarray:
     return maps.numpy()
 
 
-def _matrices(colors: Colors, channels: int) -> tuple[np.ndarray, list[list[float]]]:
-    """(N, C, C + 1) whose last column is free, and the weights (N, C) of the picture's means."""
+def _matrices(colors: Colors, channels: int) -> list[tuple[np.ndarray, list[float]]]:
+    """For each picture (C, C + 1) with a free last column, and the weights of its channels' means.
+
+    There are always three weights: those of channels that are not there are 0.
+    """
     pixel, mean = colors.matrices(channels)
     free = torch.zeros_like(pixel[..., :1])
-    return torch.cat([pixel, free], dim=2).float().numpy(), mean.tolist()
+    weights = torch.zeros(len(mean), 3).double()
+    weights[:, :channels] = mean
+    matrices = torch.cat([pixel, free], dim=2).float().numpy()
+    return list(zip(matrices, weights.tolist(), strict=True))

@@ -65,7 +65,7 @@ class Translate(Step):
     def onto(self, draw: Draw, on: Tensor, chances: Tensor) -> Draw:
         height, width = draw.image_size
         most = torch.tensor([width, height]).mul(self.fraction).round().double()  # pixels
-        offset = (chances[:2].T * (2 * most + 1)).floor() - most  # (N, 2), evenly in -most..most
+        offset = (chances[:2].T * (2 * most + 1)).long() - most  # (N, 2), evenly in -most..most
         return draw.moved(geometry.translation(offset * on[:, None]))
 
 
@@ -118,8 +118,9 @@ class Crop(Step):
         height, width = draw.image_size
         area = self.area + (1 - self.area) * chances[0]
         stretch = self.aspect_ratio ** (_either_way(chances[1]) / 2)
-        stretch = stretch.clamp(area.sqrt(), area.rsqrt())  # no side is longer than the picture's
-        share = torch.stack([area.sqrt() * stretch, area.sqrt() / stretch], dim=1)  # (N, 2)
+        side = torch.from_numpy(np.sqrt(area.numpy()))
+        stretch = stretch.clamp(side, 1 / side)  # no side is longer than the picture's
+        share = torch.stack([side * stretch, side / stretch], dim=1)  # (N, 2)
         share = share.where(on[:, None], 1)
         size = share * torch.tensor([width, height])  # (N, 2)
         corner = chances[2:4].T * (torch.tensor([width, height]) - size)

@@ -1,0 +1,67 @@
+"""What lesson 04 measures with: its test sets, its way to learn, and stored results."""
+
+import json
+
+import pytest
+import torch
+
+from imgrec_lab import augment, scenes
+from imgrec_lab.course import measured, trials
+
+
+@pytest.fixture(scope="module")
+def tests():
+    return trials.test_sets(56)
+
+
+def test_every_test_set_is_of_one_size_and_differs_from_the_clean_one(tests):
+    assert list(tests)[0] == "clean" and len(tests) == 8
+    clean = tests["clean"]
+    for name, data in tests.items():
+        assert data.images.shape == (56, 3, 32, 32) and data.classes == scenes.CLASSES
+        if name != "clean":
+            assert not torch.equal(data.images, clean.images), name
+    for name in ("night", "fog", "rain", "noise", "occluded", "rotated"):
+        assert torch.equal(tests[name].labels, clean.labels)
+    assert tests["night"].images.float().mean() < 0.7 * clean.images.float().mean()
+
+
+def test_askew_signs_are_turned_and_by_no_more_than_asked():
+    upright = trials.askew(14, seed=5, degrees=0.0)
+    slightly = trials.askew(14, seed=5, degrees=3.0)
+    much = trials.askew(14, seed=5, degrees=60.0)
+
+    def distance(data):
+        return (data.images.float() - upright.images.float()).abs().mean()
+
+    assert 0 < distance(slightly) < distance(much) / 3
+
+
+def test_far_away_signs_are_small_and_alone():
+    boxes = torch.tensor([[40.0, 40, 52, 52], [90, 40, 100, 50], [104, 40, 110, 50], [0, 0, 9, 9]])
+    assert list(trials._lonely(boxes, (128, 128))) == [(0, [30, 30])]
+
+
+def test_real_and_drawn_signs_differ_in_light_alone():
+    drawn, real = trials.drawn_signs(28, seed=1), trials.real_signs(28, seed=1)
+    assert torch.equal(drawn.labels, real.labels)
+    assert real.images.float().mean() < 0.7 * drawn.images.float().mean()
+
+
+def test_it_learns_with_a_policy_and_repeats(tests):
+    def score(policy):
+        model = trials.train_on(trials.training_set(0, 280), policy, seed=0, shown=5600)
+        return trials.accuracies(model, {"clean": tests["clean"]})["clean"]
+
+    policy = augment.Policy([augment.Rotate(5)])
+    once = score(policy)
+    assert once > 0.5 and score(policy) == once
+
+
+def test_stored_results_are_found_by_name_and_belong_to_the_policies_of_today():
+    table = measured.read("lesson_04_table")
+    assert list(table["scores"]) == list(trials.POLICIES)
+    for name, policy in trials.POLICIES.items():
+        assert table["policies"][name] == json.loads(policy.to_json()), f"measure {name} again"
+    with pytest.raises(FileNotFoundError, match="got 'lesson_99'.*python results/lesson_99.py"):
+        measured.read("lesson_99")
