@@ -9,6 +9,7 @@ MODULES = {
     "01_fundamentals": "fundamentals",
     "02_data": "preparation",
     "03_training": "training",
+    "04_augmentation": "augmentation",
 }
 
 
