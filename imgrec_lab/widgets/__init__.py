@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from imgrec_lab import explain, plots
 from imgrec_lab.plots import figures
 from imgrec_lab.widgets.widget_annotator import annotator
+from imgrec_lab.widgets.widget_augment import augmentation_explorer
 from imgrec_lab.widgets.widget_corrector import label_corrector
 from imgrec_lab.widgets.widget_live import LiveCurves
 from imgrec_lab.widgets.widget_parts import Panel, fixed_row, picture_widget, png
@@ -23,9 +24,9 @@ from imgrec_lab.widgets.widget_signs import sign_explorer
 from imgrec_lab.widgets.widget_upload import predict_picture, predict_upload
 
 __all__ = [
-    "KERNELS", "OWN_KERNEL", "LiveCurves", "Panel", "annotator", "feature_map_explorer",
-    "filter_image", "kernel_explorer", "label_corrector", "predict_picture", "predict_upload",
-    "sign_explorer",
+    "KERNELS", "OWN_KERNEL", "LiveCurves", "Panel", "annotator", "augmentation_explorer",
+    "feature_map_explorer", "filter_image", "kernel_explorer", "label_corrector",
+    "predict_picture", "predict_upload", "sign_explorer",
 ]  # fmt: skip
 
 KERNELS = {
