@@ -150,9 +150,22 @@ def test_boxes_at_the_border_are_whole(maps):
 @pytest.mark.parametrize("shape", ["rectangle", "ellipse"])
 @pytest.mark.parametrize("maps", [None, geometry.rotation(30 * ONE, SIZE)])
 def test_boxes_without_area_or_out_of_the_picture_are_left_out(maps, shape):
-    boxes = [[5, 5, 5, 15], [9, 9, 4, 12], [40, 40, 50, 50], [14, 9, 16, 11]]
+    boxes = [[5, 5, 5, 15], [9, 9, 12, 9], [40, 40, 50, 50], [14, 9, 16, 11]]
     result = seen(target_of(boxes), maps=maps, box_shape=shape)
     assert result["labels"].tolist() == [3]
+
+
+def test_moved_boxes_and_what_shows_of_them_by_hand():
+    boxes = torch.tensor([[4.0, 6, 10, 8], [20, 0, 24, 4], [0, 0, 4, 2], [12, 5, 12, 9]])
+    left = geometry.translation(torch.tensor([[-7, 0]]))
+    draw = Draw(SIZE, 1, maps=left, holes=torch.tensor([[13, 0, 15, 4]]))
+    there, shares = draw.boxes(boxes, 0)
+    assert there.tolist() == [[0, 6, 3, 8], [13, 0, 17, 4], [0, 0, 0, 2], [5, 5, 5, 9]]
+    assert shares.tolist() == [0.5, 0.5, 0, 0]
+    turned = Draw(SIZE, 1, maps=geometry.rotation(45 * ONE, SIZE))
+    assert turned.boxes(boxes, 0)[1].tolist()[3] == 0  # a line, though its turned box has an area
+    with pytest.raises(ValueError, match=r"boxes must have shape"):
+        draw.boxes(boxes[0], 0)
 
 
 @pytest.mark.parametrize("masks", [{}, {"masks": torch.zeros(0, *SIZE, dtype=torch.bool)}])
@@ -174,18 +187,32 @@ def test_labels_stay_whole_boxes_float32_and_nothing_is_changed_in_place():
 @pytest.mark.parametrize(
     ("target", "kind", "sentence"),
     [
-        ({"boxes": SQUARE}, TypeError, r"dict with boxes and labels; got \['boxes'\]"),
-        ("boxes", TypeError, "dict with boxes and labels; got str"),
-        (target_of([]) | {"boxes": []}, TypeError, "must hold tensors; got list for boxes"),
+        ({"boxes": SQUARE}, ValueError, "must have boxes and labels; got boxes. Add labels"),
+        ({}, ValueError, "must have boxes and labels; got neither. Add boxes"),
+        ("boxes", TypeError, "a dict of boxes and labels; got str. For classes alone pass whole"),
+        (target_of([]) | {"boxes": []}, TypeError, r"boxes must be a tensor \(M, 4\); got list"),
         (target_of(SQUARE) | {"area": torch.ones(1)}, ValueError, "got also area, which would no"),
-        (target_of(SQUARE) | {"boxes": SQUARE[0]}, ValueError, r"boxes \(M, 4\) .* got \(4,\)"),
-        (target_of(SQUARE) | {"labels": torch.ones(2)}, ValueError, r"\(1, 4\) and \(2,\)"),
-        (target_of(SQUARE) | {"labels": torch.tensor(1)}, ValueError, r"\(1, 4\) and \(\)"),
-        (target_of([math.nan, 0, 1, 1]), ValueError, "finite numbers, xyxy pixels; got NaN"),
+        (target_of([], keypoints=SQUARE), ValueError, "also keypoints, .*; a Pipeline moves keyp"),
+        (target_of(SQUARE) | {"boxes": SQUARE[0]}, ValueError, r"\(4,\). For one box use boxes"),
+        (target_of(SQUARE) | {"boxes": SQUARE.int()}, TypeError, "floating point; got torch.int32"),
+        (
+            target_of(SQUARE) | {"labels": torch.ones(2)},
+            ValueError,
+            r"\(1,\); got \(2,\). Each box",
+        ),
+        (
+            target_of(SQUARE) | {"labels": torch.tensor(1)},
+            ValueError,
+            r"\(1,\); got \(\). Each box",
+        ),
+        (target_of(SQUARE) | {"labels": torch.ones(1)}, TypeError, "must be whole numbers; got"),
+        (target_of([math.nan, 0, 1, 1]), ValueError, "must be finite, xyxy pixels; got NaN"),
+        (target_of([9, 9, 4, 12]), ValueError, r"x1 <= x2 .* got \[9.0, .* in row 0. From x, y, w"),
+        (target_of(SQUARE, masks=torch.ones(1, *SIZE)), TypeError, "bool; got .*Try masks > 0.5"),
         (
             target_of(SQUARE, masks=torch.ones(1, 30, 20)),
             ValueError,
-            r"masks must have shape \(M, H, W\) = \(1, 20, 30\), .* got \(1, 30, 20\)",
+            r"masks must have shape \(1, 20, 30\); got \(1, 30, 20\). Each box has one, as large",
         ),
     ],
 )

@@ -378,9 +378,9 @@ def test_other_arguments_out_of_range():
     for degrees in (-1, 181, float("nan"), True):
         with pytest.raises(ValueError, match="degrees must lie in 0 to 180; got .*. Try 15"):
             pipelines.orientation(degrees=degrees)
-    with pytest.raises(TypeError, match="flip must be True or False; got 0.5"):
+    with pytest.raises(TypeError, match="flip must be True or False; got 0.5. True does"):
         pipelines.orientation(flip=0.5)
-    with pytest.raises(ValueError, match="border must be 'edge' or 'black'; got 'white'"):
+    with pytest.raises(ValueError, match="border must be one of 'edge', 'black'; got 'white'"):
         pipelines.orientation(border="white")
     for size in (32, (32,), (0, 32), (32.0, 32), (True, True)):
         with pytest.raises(ValueError, match="image_size must be .height, width. in whole pixels"):
@@ -408,7 +408,7 @@ def test_what_a_pipeline_cannot_be_made_of():
 
 @pytest.mark.parametrize("seed", [-1, 1.5, True, "0"])
 def test_seeds_that_are_none(seed):
-    with pytest.raises(ValueError, match="seed must be a whole number of 0 or more, or None"):
+    with pytest.raises(ValueError, match="seed must be a whole number of 0 or more; got .*. Try 0"):
         MIRROR(SIGN, 0, seed=seed)
 
 
@@ -416,14 +416,21 @@ def test_seeds_that_are_none(seed):
     "image, error, message",
     [
         (np.zeros((3, 4, 4)), TypeError, "image must be a tensor .C, H, W.; got ndarray"),
-        (torch.zeros(4, 5, 5), ValueError, r"got \(4, 5, 5\). Drop the alpha channel"),
-        (torch.zeros(2, 3, 5, 5), ValueError, "For a batch, call the pipeline for each picture"),
+        (torch.zeros(4, 5, 5), ValueError, r"got \(4, 5, 5\).* alpha channel use image\[:3\]"),
+        (torch.zeros(2, 3, 5, 5), ValueError, "For a batch call the pipeline for each picture"),
         (torch.zeros(3, 0, 5), ValueError, r"got \(3, 0, 5\)"),
         (torch.zeros(3, 5, 5).double(), TypeError, "uint8 or float32; got torch.float64"),
         (torch.zeros(3, 5, 5, device="meta"), ValueError, "must lie on the CPU.*got meta"),
-        (torch.full((3, 5, 5), 255.0), ValueError, r"lie in \[0, 1\]; got 255 to 255. For values"),
+        (
+            torch.full((3, 5, 5), 255.0),
+            ValueError,
+            r"lie in \[0, 1\]; got 255 to 255. Try image / ",
+        ),
         (torch.full((3, 5, 5), -0.1), ValueError, r"lie in \[0, 1\]; got -0.1 to -0.1"),
         (torch.full((3, 5, 5), float("nan")), ValueError, "got nan to nan"),
+        (torch.full((3, 5, 5), 1 + 2**-23), ValueError, "got 1.0000001 to 1.0000001"),
+        (torch.zeros(3, 5, 5).requires_grad_(), ValueError, r"gradients.*Try image.detach\(\)"),
+        (torch.zeros(3, 5, 5).long(), TypeError, "uint8, or floating .* torch.int64. Try image.fl"),
     ],
 )
 def test_pictures_that_are_none(image, error, message):
@@ -437,21 +444,33 @@ POINTS = {"keypoints": torch.zeros(2, 2)}
 @pytest.mark.parametrize(
     "change, error, message",
     [
-        ({"area": 3}, ValueError, "it has 'area'. Keep other facts outside"),
+        (
+            {"area": 3},
+            ValueError,
+            "got also area, which would no longer fit the picture. Keep it elsewhere.$",
+        ),
         ({"labels": None}, TypeError, "labels must be a tensor .1,.; got NoneType"),
         (
             {"labels": torch.zeros(2).long()},
             ValueError,
             r"labels must have shape \(1,\).*got \(2,\)",
         ),
-        ({"labels": torch.zeros(1)}, TypeError, "labels must be int64; got torch.float32. Try"),
+        (
+            {"labels": torch.zeros(1)},
+            TypeError,
+            "labels must be whole numbers; got torch.float32. Try",
+        ),
         ({"boxes": torch.zeros(4)}, ValueError, r"boxes must have shape \(M, 4\).*boxes\[None\]"),
-        ({"boxes": torch.ones(1, 4).int()}, TypeError, "boxes must be float32; got torch.int32"),
+        (
+            {"boxes": torch.ones(1, 4).int()},
+            TypeError,
+            "boxes must be floating point; got torch.int32",
+        ),
         ({"boxes": torch.full((1, 4), float("nan"))}, ValueError, "boxes must be finite"),
         (
             {"boxes": torch.tensor([[9.0, 9, 5, 5]])},
             ValueError,
-            "box 0 is .9.0, 9.0, 5.0, 5.0.*From",
+            "got .9.0, 9.0, 5.0, 5.0. in row 0. From",
         ),
         (
             {"masks": torch.zeros(1, 31, 32).bool()},
@@ -460,7 +479,7 @@ POINTS = {"keypoints": torch.zeros(2, 2)}
         ),
         ({"masks": torch.zeros(1, 32, 32)}, TypeError, "masks must be bool; got torch.float32"),
         ({"keypoints": torch.zeros(2, 3)}, ValueError, r"keypoints must have shape \(P, 2\)"),
-        ({"keypoints": torch.ones(2, 2).int()}, TypeError, "keypoints must be float32; got"),
+        ({"keypoints": torch.ones(2, 2).int()}, TypeError, "keypoints must be floating point; got"),
         ({"keypoints": torch.full((1, 2), float("inf"))}, ValueError, "keypoints must be finite"),
         ({"visible": torch.ones(2).bool()}, ValueError, "visible must stand beside keypoints"),
         (POINTS | {"visible": torch.ones(2)}, TypeError, "visible must be bool; got"),
@@ -473,19 +492,21 @@ def test_targets_that_are_none(change, error, message):
 
 
 def test_other_targets_that_are_none():
-    with pytest.raises(ValueError, match="it lacks 'labels'"):
+    with pytest.raises(ValueError, match="got boxes. Add labels"):
         MIRROR(SIGN, {"boxes": torch.zeros(0, 4)})
     for wrong in (None, 1.5, True, "cat", torch.zeros(2), torch.tensor(1.5)):
-        with pytest.raises(TypeError, match="target must be a label or a dict of boxes and labels"):
+        with pytest.raises(TypeError, match="a target must be a dict of boxes and labels; got"):
             MIRROR(SIGN, wrong)
 
 
-def test_integer_labels_of_another_width_become_int64():
+def test_numbers_of_another_width_become_those_of_a_target():
     target = target_of([[1.0, 1.0, 5.0, 5.0]])
     target["labels"] = target["labels"].to(torch.int32)
     target["boxes"] = target["boxes"].double()
+    target["masks"] = torch.full((1, 32, 32), 1, dtype=torch.uint8)  # torchvision's own kind
     changed = MIRROR(SIGN, target)[1]
     assert changed["labels"].dtype == torch.int64 and changed["boxes"].dtype == torch.float32
+    assert changed["masks"].dtype == torch.bool and changed["masks"].all()
 
 
 def test_a_border_that_repeats_objects_is_refused_with_boxes_alone():

@@ -182,7 +182,7 @@ def test_what_is_refused():
         ):
             seeded_sets.SeededSet(SIGNS, wrong)[0]
     sizes = [(torch.zeros(3, 4, 4), 0), (torch.zeros(3, 5, 4), 0)]
-    with pytest.raises(ValueError, match="must have one size; got .*5, 4.*augment.crop"):
+    with pytest.raises(ValueError, match="must have one size; got .*5, 4.*pipelines.crop"):
         seeded_sets.collate(sizes)
 
 

@@ -12,7 +12,12 @@ from PIL import Image
 from imgrec_lab import augment, box_ops, scenes, widgets
 from imgrec_lab.augment import Policy
 from imgrec_lab.widgets import widget_augment
-from imgrec_lab.widgets.widget_augment import CHOICES, EVERYTHING, draw_examples, make_steps
+from imgrec_lab.widgets.augmentation_examples import (
+    CHOICES,
+    EVERYTHING,
+    draw_examples,
+    make_steps,
+)
 
 
 @pytest.fixture(scope="module")
@@ -304,13 +309,17 @@ def test_an_array_is_no_tensor():
 @pytest.mark.parametrize(
     ("target", "error", "message"),
     [
-        ({"labels": torch.tensor([1])}, TypeError, "a target must be a dict with boxes and labels"),
-        (torch.tensor([1]), TypeError, "a target must be a dict with boxes and labels; got Tensor"),
-        (TARGET | {"boxes": torch.zeros(4)}, ValueError, r"a target must have boxes \(M, 4\)"),
+        (
+            {"labels": torch.tensor([1])},
+            ValueError,
+            "a target must have boxes and labels; got labels",
+        ),
+        (torch.tensor([1]), TypeError, "a target must be a dict of boxes and labels; got Tensor"),
+        (TARGET | {"boxes": torch.zeros(4)}, ValueError, r"boxes must have shape \(M, 4\)"),
         (
             TARGET | {"masks": torch.zeros(1, 16, 20, dtype=torch.bool)},
             ValueError,
-            r"masks must have shape \(M, H, W\) = \(1, 16, 16\).* got \(1, 16, 20\)",
+            r"masks must have shape \(1, 16, 16\); got \(1, 16, 20\)",
         ),
     ],
 )

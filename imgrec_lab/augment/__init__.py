@@ -1,14 +1,21 @@
-"""Random changes of pictures that keep their labels true: as values, on batches, in pipelines.
+"""Random changes of pictures that keep their labels true, in three ways.
 
-::
+Drawn anew for each picture of a batch, on the batch's device, boxes and masks in step::
 
     policy = augment.Policy([augment.Rotate(15), augment.Brightness(0.3), augment.Cutout(0.25)])
     train.fit(model, loader, epochs=10, augment=policy)
 
-Steps with capitals say what may be drawn; functions in lower case change a batch by given amounts.
-``pipelines`` builds on albumentations, for what a batch cannot do (rain, fog, JPEG), boxes with
-keypoints, and pictures of different sizes that worker processes read; ``seeded_sets`` repeats them
-with any number of workers. Both are imported by name: they load albumentations.
+By given amounts, one a picture or one for all; capitals draw, lower case does as it is told::
+
+    turned = augment.rotate(images, torch.tensor([10.0, -10.0]))
+
+Picture by picture in worker processes, for what a batch cannot do: rain, fog, JPEG, keypoints,
+pictures of different sizes. Both modules load albumentations, so they are imported by name::
+
+    pipeline = pipelines.Pipeline([pipelines.crop((64, 64)), pipelines.weather()])
+    data = seeded_sets.SeededSet(pictures, pipeline, seed=0)  # repeats with any number of workers
+
+``train.fit`` and ``SeededSet`` take transforms of ``torchvision.transforms.v2`` as well.
 """
 
 from collections.abc import Callable
@@ -16,7 +23,8 @@ from typing import Any
 
 from torch import Tensor
 
-from imgrec_lab.augment.batch_changes import (
+from imgrec_lab.augment.draws import Draw
+from imgrec_lab.augment.functional import (
     blur,
     brightness,
     contrast,
@@ -31,8 +39,7 @@ from imgrec_lab.augment.batch_changes import (
     scale,
     translate,
 )
-from imgrec_lab.augment.draws import Draw
-from imgrec_lab.augment.policies import Policy, load_policy
+from imgrec_lab.augment.policies import Policy, default_policy, load_policy
 from imgrec_lab.augment.steps import (
     Blur,
     Brightness,
@@ -59,16 +66,6 @@ __all__ = [
     "brightness", "chain", "contrast", "crop", "cutmix", "cutout", "default_policy", "flip",
     "load_policy", "mixup", "noise", "rotate", "saturation", "scale", "translate",
 ]  # fmt: skip
-
-
-def default_policy(*, flip: bool) -> Policy:
-    """What helps most photographs a little and harms few: small moves, light, a covered part.
-
-    Args:
-        flip: whether mirrored pictures keep their labels. A cat does, a "turn left" sign does not.
-    """
-    steps = [Translate(0.125), Brightness(0.2), Contrast(0.2), Cutout(0.25, p=0.5)]
-    return Policy([Flip(), *steps] if flip else steps)
 
 
 def chain(*augments: Augment) -> Augment:

@@ -12,14 +12,14 @@ import torch
 from torch import Tensor
 
 from imgrec_lab import box_ops
-from imgrec_lab.augment import colors, degradations, geometry, mixing, opencv_warps
+from imgrec_lab.augment import colors, degradations, geometry, mixing, opencv_backend
 from imgrec_lab.augment.checking import check_images, check_target
 from imgrec_lab.augment.colors import Colors
 from imgrec_lab.augment.geometry import Border, BoxShape
 from imgrec_lab.augment.mixing import Mix
 from imgrec_lab.box_ops import Target
 
-ROUNDING = 1e-4  # of a share of float32 areas
+_ROUNDING = 1e-4  # of a share of float32 areas
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,8 +27,8 @@ class Draw:
     """One draw for N pictures of one size; ``Policy.draw`` makes it.
 
     It is applied in the order in which a photograph comes about: where things stand (one
-    resampling for all maps), their colours (one linear map), the lens (blur), the sensor (noise),
-    and what is in the way (holes). Mixing with other pictures comes last.
+    resampling for all maps), their colours (one linear map), the lens (blur), the sensor (noise);
+    then what is in the way (holes). Mixing with other pictures comes last.
 
     Attributes:
         image_size: (height, width), pixels.
@@ -74,11 +74,12 @@ class Draw:
         Raises:
             TypeError, ValueError: if images are of another kind, number or size.
         """
-        check_images(images, self.count, self.image_size)
+        check_images(images)
+        self._check_fit(images)
         if self.count == 0:
             return images.clone()
         if images.device.type == "cpu" and images.dtype in (torch.uint8, torch.float32):
-            images = opencv_warps.develop(
+            images = opencv_backend.develop(
                 images, self.maps, self.colors, self.sigma_px, border=border
             )
         else:
@@ -87,8 +88,16 @@ class Draw:
             images = degradations.add_noise(images, self.noise_std, seed=self.noise_seed)
         return images if self.holes is None else degradations.cover_(images, self.holes)
 
+    def _check_fit(self, images: Tensor) -> None:
+        if (len(images), *images.shape[2:]) != (self.count, *self.image_size):
+            height, width = self.image_size
+            raise ValueError(
+                f"images must be those drawn for, {self.count} of {height} x {width} pixels; got "
+                f"{len(images)} of {images.shape[2]} x {images.shape[3]}. Draw again for these."
+            )
+
     def _on_device(self, images: Tensor, border: Border) -> Tensor:
-        """The same as ``opencv_warps.develop``, on any device: one grid sample for all."""
+        """The same as ``opencv_backend.develop``, on any device: one grid sample for all."""
         exact = images.to(torch.promote_types(images.dtype, torch.float32))
         if images.dtype == torch.uint8:
             exact = exact / 255
@@ -101,6 +110,30 @@ class Draw:
         if images.dtype == torch.uint8:
             return exact.mul(255).round().to(torch.uint8)
         return exact.clone() if exact is images else exact.to(images.dtype)
+
+    def boxes(
+        self, boxes: Tensor, row: int, *, box_shape: BoxShape = "rectangle"
+    ) -> tuple[Tensor, Tensor]:
+        """Boxes of picture ``row``, moved as its pixels are and cut off at its edges.
+
+        Args:
+            boxes: (M, 4) xyxy pixels, in the picture as it was.
+            row: which of the N pictures.
+            box_shape: see ``geometry.warp_boxes``.
+
+        Returns:
+            (M, 4) float32, and the share (M,) of each moved box that is in the picture and
+            uncovered; 0 for a box without area, which would gain one when it is turned.
+
+        Raises:
+            ValueError: if boxes are not (M, 4).
+        """
+        boxes, solid = boxes.float(), box_ops.area(boxes) > 0
+        if self.maps is not None:
+            boxes = geometry.warp_boxes(boxes, self.maps[row], shape=box_shape)
+        hole = None if self.holes is None else self.holes[row].to(boxes)
+        boxes, shares = _clipped(boxes, self.image_size, hole)
+        return boxes, shares.where(solid, 0)
 
     def target(
         self, target: Target, row: int, *, min_visibility: float, box_shape: BoxShape
@@ -120,13 +153,8 @@ class Draw:
             TypeError, ValueError: if the target does not fit the picture.
         """
         check_target(target, self.image_size)
-        boxes = target["boxes"].float()
-        kept = box_ops.area(boxes) > 0  # a line would become a box when it is turned
-        if self.maps is not None:
-            boxes = geometry.warp_boxes(boxes, self.maps[row], shape=box_shape)
-        hole = None if self.holes is None else self.holes[row].to(boxes)
-        boxes, seen = _clipped(boxes, self.image_size, hole)
-        kept &= (seen > 0) & (seen > min_visibility - ROUNDING)
+        boxes, shares = self.boxes(target["boxes"], row, box_shape=box_shape)
+        kept = (shares > 0) & (shares > min_visibility - _ROUNDING)
         if "masks" not in target:
             return {"boxes": boxes[kept], "labels": target["labels"][kept]}
         before = target["masks"].bool()

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import cv2
 
-from imgrec_lab.augment.checking import check_number
+from imgrec_lab.augment.checking import check_choice, check_number
 from imgrec_lab.augment.quiet_albumentations import A, Transform
 
 
@@ -71,13 +71,13 @@ def orientation(
         TypeError, ValueError: if an argument is out of its range.
     """
     check_number("degrees", degrees, 0, 180, "Try 15.")
-    _check_choice("border", border, ("edge", "black"))
+    check_choice("border", border, ("edge", "black"))
     _check_flag("flip", flip)
-    _check_share("p", p)
+    _check_shares(p=p)
     mode = cv2.BORDER_REPLICATE if border == "edge" else cv2.BORDER_CONSTANT
     parts = [checked(A.Rotate, limit=(-degrees, degrees), border_mode=mode, p=1.0)] * (degrees > 0)
     parts += [checked(A.HorizontalFlip, p=0.5)] * flip
-    return _all_of(parts, p)
+    return A.Sequential(parts, p=p) if parts else A.NoOp(p=1.0)
 
 
 def crop(
@@ -111,13 +111,12 @@ def lighting(strength: float = 0.3, *, p: float = 1.0) -> Transform:
     Raises:
         ValueError: if ``strength`` or ``p`` is not in 0 to 1.
     """
-    _check_share("strength", strength)
-    _check_share("p", p)
+    _check_shares(strength=strength, p=p)
     if strength == 0:
-        return _all_of([], p)
+        return A.NoOp(p=1.0)
     factor = (1 - 0.5 * strength, 1 + 0.5 * strength)
     gamma = 1 + 0.6 * strength
-    return _all_of(
+    return A.Sequential(
         [
             checked(
                 A.ColorJitter, brightness=factor, contrast=factor, saturation=factor,
@@ -125,7 +124,7 @@ def lighting(strength: float = 0.3, *, p: float = 1.0) -> Transform:
             ),
             checked(A.RandomGamma, gamma_limit=(100 / gamma, 100 * gamma), p=1.0),
         ],
-        p,
+        p=p,
     )  # fmt: skip
 
 
@@ -135,10 +134,9 @@ def weather(strength: float = 0.3, *, p: float = 0.5) -> Transform:
     Raises:
         ValueError: if ``strength`` or ``p`` is not in 0 to 1.
     """
-    _check_share("strength", strength)
-    _check_share("p", p)
+    _check_shares(strength=strength, p=p)
     if strength == 0:
-        return _all_of([], p)
+        return A.NoOp(p=1.0)
     return checked(
         A.OneOf,
         transforms=[
@@ -165,22 +163,21 @@ def camera(strength: float = 0.3, *, p: float = 0.5) -> Transform:
     Raises:
         ValueError: if ``strength`` or ``p`` is not in 0 to 1.
     """
-    _check_share("strength", strength)
-    _check_share("p", p)
+    _check_shares(strength=strength, p=p)
     if strength == 0:
-        return _all_of([], p)
+        return A.NoOp(p=1.0)
     smooth = {"downscale": cv2.INTER_AREA, "upscale": cv2.INTER_LINEAR}
     coarse = checked(
         A.Downscale, scale_range=(1 - 0.5 * strength, 1.0), interpolation_pair=smooth, p=1.0
     )
     blur = checked(A.GaussianBlur, sigma_limit=(0.0, strength), p=1.0)
-    return _all_of(
+    return A.Sequential(
         [
             checked(A.OneOf, transforms=[coarse, blur], p=p),
             checked(A.GaussNoise, std_range=(0.0, 0.08 * strength), p=p),
             checked(A.ImageCompression, quality_range=(int(100 - 70 * strength), 100), p=p),
         ],
-        1.0,
+        p=1.0,
     )
 
 
@@ -196,10 +193,9 @@ def erase(strength: float = 0.3, *, p: float = 0.5) -> Transform:
     Raises:
         ValueError: if ``strength`` or ``p`` is not in 0 to 1.
     """
-    _check_share("strength", strength)
-    _check_share("p", p)
+    _check_shares(strength=strength, p=p)
     if strength == 0:
-        return _all_of([], p)
+        return A.NoOp(p=1.0)
     side = (0.1 * strength, 0.5 * strength)
     return checked(
         A.CoarseDropout, num_holes_range=(1, 1), hole_height_range=side, hole_width_range=side,
@@ -207,22 +203,16 @@ def erase(strength: float = 0.3, *, p: float = 0.5) -> Transform:
     )  # fmt: skip
 
 
-def _all_of(parts: list[Transform], p: float) -> Transform:
-    return A.Sequential(parts, p=p) if parts else A.NoOp(p=1.0)
-
-
-def _check_share(name: str, value: float) -> None:
-    check_number(name, value, 0, 1, "Try 0.3.")
+def _check_shares(**shares: float) -> None:
+    for name, value in shares.items():
+        check_number(name, value, 0, 1, "Try 0.3.")
 
 
 def _check_flag(name: str, value: bool) -> None:
     if not isinstance(value, bool):
-        raise TypeError(f"{name} must be True or False; got {value!r}.")
-
-
-def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ValueError(f"{name} must be {' or '.join(map(repr, choices))}; got {value!r}.")
+        raise TypeError(
+            f"{name} must be True or False; got {value!r}. True does it to every second picture."
+        )
 
 
 def _check_size(image_size: tuple[int, int]) -> None:

@@ -3,19 +3,11 @@
 import inspect
 import json
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from imgrec_lab.augment.quiet_albumentations import A, Transform
+from imgrec_lab.augment.quiet_albumentations import A, Transform, walk
 
 _FORMAT, _VERSION = "imgrec_lab.augment.Pipeline", 1
-
-
-def each(transforms: Sequence[Transform]) -> Iterator[Transform]:
-    """The transforms, each before those inside of it."""
-    for transform in transforms:
-        yield transform
-        if isinstance(transform, A.BaseCompose):
-            yield from each(transform.transforms)
 
 
 def describe(transform: Transform, indent: str = "") -> str:
@@ -72,7 +64,7 @@ def to_json(transforms: Sequence[Transform], min_visibility: float) -> str:
     except (TypeError, ValueError, NotImplementedError) as error:
         raise TypeError(
             "to be saved, a pipeline must hold plain numbers, texts, tuples and dicts, no functions"
-            f" or arrays; it has {', '.join(type(part).__name__ for part in each(transforms))} "
+            f" or arrays; it has {', '.join(type(part).__name__ for part in walk(transforms))} "
             f"({error}). Build it in code where it is needed."
         ) from error
     return text
@@ -103,7 +95,9 @@ def _parsed(text: str) -> dict:
     try:
         saved = json.loads(text)
     except ValueError as error:
-        raise ValueError(f"a saved pipeline must be JSON; {error}.") from None
+        raise ValueError(
+            f"a saved pipeline must be JSON; {error}. Write it with Pipeline.to_json."
+        ) from None
     if not isinstance(saved, dict) or saved.get("format") != _FORMAT:
         found = saved.get("format") if isinstance(saved, dict) else type(saved).__name__
         raise ValueError(

@@ -11,14 +11,15 @@ from __future__ import annotations
 import copy
 import random
 from collections.abc import Sequence
+from numbers import Integral
 
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
-from imgrec_lab.augment import pipeline_targets, pipeline_texts
-from imgrec_lab.augment.checking import check_number
+from imgrec_lab.augment import pipeline_arrays, pipeline_texts
+from imgrec_lab.augment.checking import check_count, check_number, check_target
 from imgrec_lab.augment.pipeline_steps import (
     camera,
     checked,
@@ -29,7 +30,7 @@ from imgrec_lab.augment.pipeline_steps import (
     refuse_unknown,
     weather,
 )
-from imgrec_lab.augment.quiet_albumentations import A, Transform
+from imgrec_lab.augment.quiet_albumentations import A, Transform, walk
 from imgrec_lab.box_ops import Target
 
 __all__ = [
@@ -82,7 +83,7 @@ class Pipeline:
             image: (C, H, W) uint8, or float32 in [0, 1], C = 1 or 3, on the CPU. A grey picture is
                 run as three equal channels, of which the first comes back.
             target: a class index, which comes back as it is; or a dict of boxes (M, 4) and labels
-                (M,), perhaps masks (M, H, W) bool, keypoints (P, 2) and visible (P,) bool.
+                (M,), perhaps masks (M, H, W), keypoints (P, 2) and visible (P,) bool.
                 Keypoints are x, y in pixels on the boxes' scale: the first pixel's centre is 0.5.
             seed: 0 or more; the same gives the same result. None draws one from torch's global
                 generator.
@@ -96,29 +97,29 @@ class Pipeline:
         Raises:
             TypeError, ValueError: if the picture, the target or the seed is none of these.
         """
-        pixels = pipeline_targets.to_array(image)  # (H, W, 3)
-        if pipeline_targets.is_label(target):
+        pixels = pipeline_arrays.to_array(image)  # (H, W, 3)
+        if _is_label(target):
             self._start(self._for_labels, seed)
             changed = self._for_labels(image=pixels)["image"]
-            return pipeline_targets.to_image(changed, image), target
-        size = tuple(image.shape[1:])
-        pipeline_targets.check_target(target, size)
+            return pipeline_arrays.to_image(changed, image), target
+        image_size = tuple(image.shape[1:])
+        check_target(target, image_size, keypoints=True)
         self._check_borders()
         self._start(self._for_targets, seed)
-        data = self._for_targets(image=pixels, **pipeline_targets.to_data(target, size))
-        changed = pipeline_targets.to_image(data["image"], image)
-        return changed, pipeline_targets.to_target(data, target)
+        data = self._for_targets(image=pixels, **pipeline_arrays.to_data(target, image_size))
+        changed = pipeline_arrays.to_image(data["image"], image)
+        return changed, pipeline_arrays.to_target(data, target)
 
     @staticmethod
     def _start(compose: A.Compose, seed: int | None) -> None:
+        """One stream of random numbers for all of the transforms, from its beginning."""
         if seed is None:
             seed = int(torch.randint(2**62, ()))
-        if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-            raise ValueError(f"seed must be a whole number of 0 or more, or None; got {seed!r}.")
+        check_count("seed", seed)
         compose.set_random_state(np.random.default_rng(seed), random.Random(seed))
 
     def _check_borders(self) -> None:
-        for transform in pipeline_texts.each(self.transforms):
+        for transform in walk(self.transforms):
             if getattr(transform, "border_mode", None) in _REPEATING:
                 raise ValueError(
                     "with boxes, a border must not repeat the picture, where objects show twice; "
@@ -156,6 +157,13 @@ class Pipeline:
         return cls(transforms, min_visibility=min_visibility)
 
 
+def _is_label(target: object) -> bool:
+    """Whether ``target`` is one class index, as a whole number or a tensor without dimensions."""
+    if isinstance(target, Tensor):
+        return target.ndim == 0 and not target.is_floating_point() and target.dtype != torch.bool
+    return isinstance(target, Integral) and not isinstance(target, bool)
+
+
 def _check_transforms(transforms: Sequence[Transform]) -> None:
     if not isinstance(transforms, list | tuple):
         raise TypeError(
@@ -163,7 +171,7 @@ def _check_transforms(transforms: Sequence[Transform]) -> None:
             "For one transform use Pipeline([transform])."
         )
     converters = (A.Normalize, A.ToFloat, A.FromFloat, A.ToTensorV2, A.ToTensor3D)
-    for transform in pipeline_texts.each(transforms):
+    for transform in walk(transforms):
         if not isinstance(transform, Transform):
             raise TypeError(
                 "transforms must be albumentations transforms; got "

@@ -6,27 +6,28 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
 
 from imgrec_lab import atomic_files
-from imgrec_lab.augment import steps as steps_module
-from imgrec_lab.augment.checking import check_images, check_number
+from imgrec_lab.augment.checking import check_choice, check_images, check_number
 from imgrec_lab.augment.draws import Draw
 from imgrec_lab.augment.geometry import Border, BoxShape
-from imgrec_lab.augment.steps import CHANCES, Cutout, MixStep, Step
+from imgrec_lab.augment.steps import (
+    CHANCES,
+    KINDS,
+    Brightness,
+    Contrast,
+    Cutout,
+    Flip,
+    MixStep,
+    Step,
+    Translate,
+)
 
 _FORMAT, _VERSION = "imgrec_lab.augment.Policy", 1
-_KINDS: dict[str, type[Step]] = {
-    name: getattr(steps_module, name)
-    for name in (
-        "Flip", "Translate", "Rotate", "Scale", "Crop", "Brightness", "Contrast", "Saturation",
-        "Blur", "Noise", "Cutout", "MixUp", "CutMix",
-    )
-}  # fmt: skip
-_BORDERS, _BOX_SHAPES = ("reflect", "edge", "grey"), ("rectangle", "ellipse")
 
 
 @dataclass(frozen=True)
@@ -58,38 +59,35 @@ class Policy:
     def __post_init__(self) -> None:
         steps = tuple(self.steps) if isinstance(self.steps, Iterable) else (self.steps,)
         object.__setattr__(self, "steps", steps)
-        for step in steps:
-            if not isinstance(step, Step):
-                raise TypeError(
-                    f"steps must be steps such as augment.Flip(); got {step!r}. Other callables "
-                    "go beside a policy: augment.chain(policy, other)."
-                )
-        check_number("min_visibility", self.min_visibility, 0, 1, "0.1 keeps what shows a tenth.")
-        _check_choice("border", self.border, (None, *_BORDERS))
-        _check_choice("box_shape", self.box_shape, _BOX_SHAPES)
+        _check_steps(steps)
         _check_choose(self.choose, sum(not isinstance(step, MixStep) for step in steps))
-        if sum(isinstance(step, Cutout) for step in steps) > 1:
-            raise ValueError(
-                "steps may hold one Cutout; got several. Take one with a larger fraction, or a "
-                "second policy: augment.chain(policy, other)."
-            )
+        check_choice("border", self.border, (None, *get_args(Border)))
+        check_number("min_visibility", self.min_visibility, 0, 1, "0.1 keeps what shows a tenth.")
+        check_choice("box_shape", self.box_shape, get_args(BoxShape))
 
     def draw(
         self, n: int, image_size: tuple[int, int], *, generator: torch.Generator | None = None
     ) -> Draw:
-        """One draw for ``n`` pictures of (height, width) pixels.
+        """What happens to each of ``n`` pictures, drawn and not yet applied.
 
-        The same generator, or the same state of torch's global one, gives the same draw on every
-        device.
+        Args:
+            n: N.
+            image_size: (height, width), pixels.
+            generator: default torch's global one; in the same state it gives the same draw, on
+                whatever device the pictures are.
+
+        Returns:
+            A draw whose ``images``, ``target`` and ``mixed`` apply it.
         """
-        chances = torch.rand(
-            len(self.steps), CHANCES + 2, n, dtype=torch.float64, generator=generator
+        # For each step and picture: whether it happens, its rank among the steps, how strongly.
+        numbers = torch.rand(
+            len(self.steps), 2 + CHANCES, n, dtype=torch.float64, generator=generator
         )
-        happens = self._happens(chances[:, 0], chances[:, 1])  # (S, N)
+        happens = self._happens(numbers[:, 0], numbers[:, 1])  # (S, N)
         draw = Draw(image_size=tuple(image_size), count=n)
-        for step, on, numbers in zip(self.steps, happens, chances[:, 2:], strict=True):
+        for step, on, chances in zip(self.steps, happens, numbers[:, 2:], strict=True):
             if on.any() or isinstance(step, MixStep):  # labels are of one kind in every batch
-                draw = step.onto(draw, on, numbers)
+                draw = step.onto(draw, on, chances)
         return draw
 
     def _happens(self, lots: Tensor, order: Tensor) -> Tensor:
@@ -103,7 +101,7 @@ class Policy:
         return happens & ((rank < self.choose) | mixes[:, None])
 
     def __call__(self, images: Tensor, targets: Any) -> tuple[Tensor, Any]:
-        """Change a batch.
+        """A batch changed at random: one draw moves pixels, boxes and masks together.
 
         Args:
             images: (N, C, H, W) uint8, or floating point in [0, 1]; C = 1 or 3; any device.
@@ -118,24 +116,14 @@ class Policy:
             TypeError, ValueError: if images or targets are not of that kind.
         """
         check_images(images)
-        _check_targets(targets, len(images))
-        labelled = isinstance(targets, Tensor)
+        _check_targets(targets, len(images), self.steps)
         draw = self.draw(len(images), tuple(images.shape[2:]))
-        if draw.mixes and not labelled:
-            raise TypeError(
-                "pictures with boxes cannot be mixed; MixUp and CutMix need labels (N,). Take "
-                "them out of the policy."
-            )
-        border = self.border or ("reflect" if labelled else "grey")
-        images = draw.images(images, border=border)
-        if labelled:
+        if isinstance(targets, Tensor):
+            images = draw.images(images, border=self.border or "reflect")
             return draw.mixed(images, targets)
-        return images, [
-            draw.target(
-                target, row, min_visibility=self.min_visibility, box_shape=self.box_shape
-            )
-            for row, target in enumerate(targets)
-        ]  # fmt: skip
+        images = draw.images(images, border=self.border or "grey")
+        limits = {"min_visibility": self.min_visibility, "box_shape": self.box_shape}
+        return images, [draw.target(target, row, **limits) for row, target in enumerate(targets)]
 
     def __str__(self) -> str:
         """A line for each step: what it does and how often."""
@@ -201,20 +189,34 @@ def load_policy(path: str | Path) -> Policy:
         raise ValueError(f"{path}: {error}") from error
 
 
+def default_policy(*, flip: bool) -> Policy:
+    """What helps most photographs a little and harms few: small moves, light, a covered part.
+
+    Args:
+        flip: whether mirrored pictures keep their labels. A cat does, a "turn left" sign does not.
+    """
+    steps = [Translate(0.125), Brightness(0.2), Contrast(0.2), Cutout(0.25, p=0.5)]
+    return Policy([Flip(), *steps] if flip else steps)
+
+
 def _step(step: str, **values: Any) -> Step:
-    if step not in _KINDS:
-        raise ValueError(f"a step must be one of {', '.join(_KINDS)}; got {step!r}.")
-    return _KINDS[step](**values)
+    if step not in KINDS:
+        raise ValueError(f"a step must be one of {', '.join(KINDS)}; got {step!r}.")
+    return KINDS[step](**values)
 
 
-def _check_targets(targets: Any, count: int) -> None:
-    if not isinstance(targets, Tensor | list | tuple):
-        raise TypeError(
-            "targets must be labels (N,), or a list of N targets with boxes; got "
-            f"{type(targets).__name__}. For one target use [target]."
+def _check_steps(steps: Sequence[object]) -> None:
+    for step in steps:
+        if not isinstance(step, Step):
+            raise TypeError(
+                f"steps must be steps such as augment.Flip(); got {step!r}. Other callables go "
+                "beside a policy: augment.chain(policy, other)."
+            )
+    if sum(isinstance(step, Cutout) for step in steps) > 1:
+        raise ValueError(
+            "steps may hold one Cutout; got several. Take one with a larger fraction, or a "
+            "second policy: augment.chain(policy, other)."
         )
-    if len(targets) != count:
-        raise ValueError(f"targets must be one for each of {count} images; got {len(targets)}.")
 
 
 def _check_choose(choose: object, most: int) -> None:
@@ -226,6 +228,19 @@ def _check_choose(choose: object, most: int) -> None:
         )
 
 
-def _check_choice(name: str, value: object, choices: Sequence[object]) -> None:
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}; got {value!r}.")
+def _check_targets(targets: Any, count: int, steps: Sequence[Step]) -> None:
+    if not isinstance(targets, Tensor | list | tuple):
+        raise TypeError(
+            "targets must be labels (N,), or a list of N targets with boxes; got "
+            f"{type(targets).__name__}. For one target use [target]."
+        )
+    if len(targets) != count:
+        raise ValueError(
+            f"targets must be one for each of {count} images; got {len(targets)}. For one picture "
+            "use images[None]."
+        )
+    if not isinstance(targets, Tensor) and any(isinstance(step, MixStep) for step in steps):
+        raise TypeError(
+            "targets must be labels (N,) where pictures are mixed; got a list, as for boxes. Take "
+            "MixUp and CutMix out of the policy."
+        )

@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from imgrec_lab.augment import torchvision_transforms
+from imgrec_lab.augment.checking import check_count
 from imgrec_lab.box_ops import Target
 
 Label = int | Tensor
@@ -57,7 +58,7 @@ class SeededSet(Dataset):
             )
         if torchvision_transforms.is_torchvision(transform):
             torchvision_transforms.check_transform(transform)
-        _check_count("seed", seed)
+        check_count("seed", seed)
         self.dataset, self.transform, self.seed = dataset, transform, seed
         self._takes_seed = _takes_seed(transform)
         self._visits = torch.zeros(len(dataset), dtype=torch.int32).share_memory_()
@@ -100,7 +101,7 @@ class SeededSet(Dataset):
 
     @epoch.setter
     def epoch(self, epoch: int) -> None:
-        _check_count("epoch", epoch)
+        check_count("epoch", epoch)
         self._visits.fill_(epoch)
 
     def __repr__(self) -> str:
@@ -126,7 +127,7 @@ def collate(
         raise ValueError(
             "the pictures of a batch must have one size; got "
             f"{sorted({tuple(image.shape) for image in images})}. "
-            "Begin the transform with augment.crop((H, W))."
+            "Begin the pipeline with pipelines.crop((H, W))."
         )
     if isinstance(targets[0], dict):
         return torch.stack(images), list(targets)
@@ -170,8 +171,3 @@ def _to_float(image: Tensor) -> Tensor:
             f"{getattr(image, 'dtype', type(image).__name__)}. Take out what converts it."
         )
     return image
-
-
-def _check_count(name: str, value: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ValueError(f"{name} must be a whole number of 0 or more; got {value!r}. Try 0.")

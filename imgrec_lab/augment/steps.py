@@ -277,6 +277,15 @@ class CutMix(MixStep):
         return replace(draw, mixes=(*draw.mixes, mix))
 
 
+KINDS: dict[str, type[Step]] = {
+    kind.__name__: kind
+    for kind in (
+        Flip, Translate, Rotate, Scale, Crop, Brightness, Contrast, Saturation, Blur, Noise, Cutout,
+        MixUp, CutMix,
+    )
+}  # fmt: skip
+
+
 def _either_way(chances: Tensor) -> Tensor:
     """Numbers from 0 to 1 as numbers from -1 to 1."""
     return 2 * chances - 1

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from imgrec_lab.augment import pipeline_targets
+from imgrec_lab.augment.checking import check_target
 from imgrec_lab.box_ops import Target
 
 Targets = Tensor | Sequence[Target]
@@ -115,12 +115,7 @@ def _mixes(transform: object) -> bool:
 def _wrapped(target: Target, image_size: tuple[int, int]) -> dict:
     from torchvision import tv_tensors
 
-    pipeline_targets.check_target(target, image_size)
-    if "keypoints" in target:
-        raise ValueError(
-            "torchvision's transforms must get boxes, labels and masks alone; target has "
-            "keypoints. Try a Pipeline, which moves them."
-        )
+    check_target(target, image_size)
     boxes = tv_tensors.BoundingBoxes(target["boxes"], format="XYXY", canvas_size=image_size)
     wrapped = {"boxes": boxes, "labels": target["labels"].long()}
     if "masks" in target:

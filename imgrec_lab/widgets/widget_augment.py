@@ -1,9 +1,8 @@
-"""One picture under an augmentation: before, after, and what else the draw could have been."""
+"""The augmentation explorer: before, after, and what else the draw could have been."""
 
 import html
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,205 +13,27 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from imgrec_lab import augment, box_ops, plots
-from imgrec_lab.augment import Draw, Policy, Step, checking, geometry
+from imgrec_lab import plots
+from imgrec_lab.augment import Policy
 from imgrec_lab.box_ops import Target
 from imgrec_lab.plots import figures
 from imgrec_lab.plots.figures import INK, MUTED, PAGE_INCHES
+from imgrec_lab.widgets.augmentation_examples import (
+    CHOICES,
+    EVERYTHING,
+    Example,
+    draw_examples,
+    make_steps,
+)
 from imgrec_lab.widgets.widget_parts import Panel, picture_widget, png
 
-_LINES = '<div style="line-height: 1.5">{}<br><code>{}</code></div>'
 Names = Sequence[str] | None  # of the classes
-EVERYTHING = "all but flip"
+_LINES = '<div style="line-height: 1.5">{}<br><code>{}</code></div>'
 _COLORS = [plots.PALETTE[at] for at in (1, 4, 5, 6, 3, 2)]  # of the boxes, in turn
-
-
-# What the menu offers: step, unit of its strength, largest and first strength; the least is 0.
-CHOICES: dict[str, tuple[type[Step] | None, str, float, float]] = {
-    "flip": (augment.Flip, "", 1, 1),
-    "translate": (augment.Translate, "of the side", 0.5, 0.25),
-    "rotate": (augment.Rotate, "degrees", 180, 45),
-    "scale": (augment.Scale, "factor 1 +", 1, 0.5),
-    "crop": (augment.Crop, "area cut off", 0.8, 0.4),
-    "brightness": (augment.Brightness, "factor 1 ±", 1, 0.6),
-    "contrast": (augment.Contrast, "factor 1 ±", 1, 0.6),
-    "saturation": (augment.Saturation, "factor 1 ±", 1, 0.6),
-    "blur": (augment.Blur, "pixels", 4, 2),
-    "noise": (augment.Noise, "of white", 0.5, 0.2),
-    "cutout": (augment.Cutout, "of the side", 1, 0.5),
-    EVERYTHING: (None, "of each", 1, 0.5),
-}
 _MOVING = ("translate", "rotate", "scale", "crop", "cutout", EVERYTHING)
 
 
-def make_steps(name: str, strength: float, p: float) -> list[Step]:
-    """The steps of a menu entry; all together have a share of the strength each begins with."""
-    step, strength, p = CHOICES[name][0], round(strength, 4), round(p, 4)
-    if step is None:
-        single = [part for part in CHOICES if part not in ("flip", EVERYTHING)]
-        return [make_steps(part, strength * CHOICES[part][3], p)[0] for part in single]
-    if step is augment.Flip:
-        return [step(p=p)]
-    if step is augment.Crop:
-        return [step(round(1 - strength, 4), aspect_ratio=1, p=p)]
-    return [step(strength, p=p)]
-
-
-@dataclass(frozen=True, eq=False)
-class Example:
-    """One way that a draw may turn out for a picture with M boxes."""
-
-    image: Tensor  # (C, H, W), of the type that came
-    target: Target  # the objects that are left
-    kept: Tensor  # (M',) int64, which of the M those are
-    moved: Tensor  # (M, 4) xyxy pixels, all boxes, cut off at the edges
-    shares: Tensor  # (M,) how much of each moved box is inside the picture and uncovered
-    corners: Tensor | None  # (4, 2) xy of this picture's corners in the old one, if it moved
-    words: list[str]  # what happened, a text a step
-
-
-def draw_examples(
-    image: Tensor, target: Target, policy: Policy, *, seed: int, count: int = 9
-) -> list[Example]:
-    """``count`` independent draws for one picture; a stronger policy meets the same chances.
-
-    Args:
-        image: (C, H, W) uint8, or float in [0, 1], C = 1 or 3.
-        target: of the picture; masks where known.
-        policy: of steps for single pictures: no mixing.
-
-    Raises:
-        TypeError, ValueError: if image or target is of another kind.
-    """
-    figures.paint_picture(image)
-    checking.check_images(image[None])
-    checking.check_target(target, size := tuple(image.shape[1:]))
-    versions = [policy.steps]
-    for at in range(len(policy.steps)):  # the same chances, but nothing else happens
-        versions.append([replace(s, p=s.p * (i == at)) for i, s in enumerate(policy.steps)])
-    drawn, *alone = (
-        replace(policy, steps=v).draw(count, size, generator=torch.Generator().manual_seed(seed))
-        for v in versions
-    )
-    border = policy.border or ("grey" if len(target["boxes"]) else "reflect")
-    images = drawn.images(image.repeat(count, 1, 1, 1), border=border)  # (count, C, H, W)
-    return [_example(images[row], target, policy, drawn, alone, row) for row in range(count)]
-
-
-def _example(
-    image: Tensor, target: Target, policy: Policy, draw: Draw, alone: Sequence[Draw], row: int
-) -> Example:
-    (H, W), whole, corners = draw.image_size, target["boxes"].float(), None
-    numbered = target | {"labels": torch.arange(len(whole))}
-    limits = {"min_visibility": policy.min_visibility, "box_shape": policy.box_shape}
-    left = draw.target(numbered, row, **limits)
-    kept = left["labels"]
-    if draw.maps is not None and (draw.maps[row] != torch.eye(3)).any():
-        whole = geometry.warp_boxes(whole, draw.maps[row], shape=policy.box_shape)
-        ends = torch.tensor([[0, 0, 1], [W, 0, 1], [W, H, 1], [0, H, 1]], dtype=torch.float64)
-        corners = (ends @ torch.linalg.inv(draw.maps[row]).T)[:, :2]
-    moved = _common(whole, torch.tensor([0, 0, W, H]))
-    seen = box_ops.area(moved)
-    if draw.holes is not None:
-        seen = seen - box_ops.area(_common(moved, draw.holes[row]))
-    shares = seen / box_ops.area(whole).clamp(min=1e-9)
-    words = [_words(*pair, row) for pair in zip(policy.steps, alone, strict=True)]
-    left = left | {"labels": target["labels"][kept]}
-    return Example(image, left, kept, moved, shares, corners, [text for text in words if text])
-
-
-def _common(boxes: Tensor, other: Tensor) -> Tensor:
-    """What boxes (M, 4) share with one other (4,)."""
-    return torch.cat([boxes[:, :2].maximum(other[:2]), boxes[:, 2:].minimum(other[2:])], dim=1)
-
-
-def _words(step: Step, draw: Draw, row: int) -> str:
-    """What a draw of this step alone did to picture ``row``; "" for nothing."""
-    name = type(step).__name__.lower()
-    if draw.maps is not None:
-        (a, _, x), (b, d, y), _ = draw.maps[row].tolist()
-        turn = math.degrees(math.atan2(b, a))
-        texts = {
-            "flip": "mirrored",
-            "translate": f"{'←→'[x > 0]} {abs(x):.0f}, {'↑↓'[y > 0]} {abs(y):.0f} px",
-            "rotate": f"turned {'↺↻'[turn > 0]} {abs(turn):.1f}°",
-            "scale": f"scaled × {a:.2f}",
-            "crop": f"{1 / (a * d or 1):.2f} of the area",
-        }
-        return "" if (a, b, d, x, y) == (1, 0, 1, 0, 0) else texts[name]
-    if draw.colors is not None:
-        factor = (draw.colors.gain * draw.colors.saturation)[row].item()
-        return "" if factor == 1 else f"{name} × {factor:.2f}"
-    if draw.holes is not None:
-        share = box_ops.area(draw.holes[row : row + 1]).item() / math.prod(draw.image_size)
-        return f"{share:.2f} covered" if share else ""
-    amounts, unit = (draw.noise_std, "") if draw.sigma_px is None else (draw.sigma_px, " px")
-    return f"{name} {amounts[row]:.2f}{unit}" if amounts is not None and amounts[row] else ""
-
-
-def _sheet(image: Tensor, target: Target, examples: Sequence[Example], names: Names) -> Figure:
-    """Before, after and histogram in a row; below, the further draws."""
-    tall = min(image.shape[1] / image.shape[2], 1.25)
-    inches = (2.62 * tall, PAGE_INCHES / (len(examples) - 1) * tall + 0.3)  # the heights of rows
-    total = sum(inches) + 0.8
-    figure = Figure(figsize=(PAGE_INCHES, total), dpi=figures.DPI)
-    figure.subplots_adjust(0.003, 0.003, 0.985, 1 - 0.3 / total, 0.03, 1 / sum(inches))
-    before, after, values, strip = figure.subplot_mosaic(
-        [["before", "after", ".", "values"], ["strip"] * 4],
-        width_ratios=(2.62, 2.62, 0.42, 2.28), height_ratios=inches,
-    ).values()  # fmt: skip
-    colors = [_COLORS[at % len(_COLORS)] for at in range(len(target["boxes"]))]
-    first, own = examples[0], [[colors[at] for at in example.kept] for example in examples]
-    _paint(before, image, target, colors, names)
-    _paint(after, first.image, first.target, own[0], names)
-    _mark(before, after, first)
-    plots.pixel_histogram(image, first.image, title="Pixels", ax=values)
-    _paint_strip(strip, examples[1:], own[1:])
-    return figure
-
-
-def _paint(ax: Axes, image: Tensor, target: Target, colors: Sequence[str], names: Names) -> None:
-    """A picture with boxes, names and the outlines of masks."""
-    texts = None if names is None else [names[label] for label in target["labels"]]
-    plots.show_boxes(image, target["boxes"], texts, colors=colors, title=ax.get_label(), ax=ax)
-    ax.set_autoscale_on(False)
-    for mask, color in zip(target.get("masks", ()), colors, strict=False):
-        if mask.any() and not mask.all():
-            ax.contour(mask.float(), [0.5], colors=color, linewidths=1.1)
-
-
-def _mark(before: Axes, after: Axes, example: Example) -> None:
-    """Dashed: in the old picture what the new one shows, in the new one the boxes left out."""
-    if example.corners is not None:
-        x, y = (example.corners[[0, 1, 2, 3, 0]] - 0.5).T.numpy()  # imshow counts from centres
-        before.plot(x, y, "--", color="white", gapcolor=INK, lw=1.4)
-    lost = example.shares > 0
-    lost[example.kept] = False
-    texts = [f"{share:.2f} in view" for share in example.shares[lost].tolist()]
-    plots.show_boxes(None, example.moved[lost], texts, colors="white", linestyle="--", ax=after)
-
-
-def _paint_strip(ax: Axes, examples: Sequence[Example], colors: Sequence[Sequence[str]]) -> None:
-    """Further draws side by side, each with its boxes and what happened."""
-    tiles = figures.rgb(torch.stack([example.image for example in examples]))  # (n, H, W, 3)
-    for tile, example, own in zip(tiles, examples, colors, strict=True):
-        for box, color in zip(example.target["boxes"].tolist(), own, strict=True):
-            _draw_box(tile, box, to_rgb(color))
-    words = [example.words for example in examples]
-    texts = [{0: "unchanged", 1: "".join(w)}.get(len(w), f"{len(w)} changes") for w in words]
-    title = f"{len(words)} further draws, {sum(map(bool, words))} of them changed"
-    inks = [INK if happened else MUTED for happened in words]
-    images = torch.from_numpy(tiles).permute(0, 3, 1, 2)
-    plots.show_images(images, texts, title_colors=inks, title=title, ax=ax)
-
-
-def _draw_box(tile: np.ndarray, box: Sequence[float], color: Sequence[float]) -> None:
-    """Into the pixels of ``tile`` (H, W, 3)."""
-    (left, top), (right, bottom) = map(math.floor, box[:2]), map(math.ceil, box[2:])
-    part, line = tile[top:bottom, left:right], -(-tile.shape[1] // 128)
-    inside = part[line:-line, line:-line].copy()
-    part[:] = color
-    part[line:-line, line:-line] = inside
+# ---------------------------------------------------------------------------------------- controls
 
 
 def augmentation_explorer(image: Tensor, target: Target, *, classes: Names = None) -> Panel:
@@ -318,3 +139,71 @@ def _sentence(example: Example, target: Target, classes: Names) -> str:
     left_out = f"; left out: {', '.join(lost)}" if lost else ""
     left = f" {len(example.kept)} of {total} boxes are left{left_out}." if total else ""
     return f"<b>Drawn:</b> {happened}.{left}"
+
+
+# ------------------------------------------------------------------------------------------ figure
+
+
+def _sheet(image: Tensor, target: Target, examples: Sequence[Example], names: Names) -> Figure:
+    """Before, after and histogram in a row; below, the further draws."""
+    tall = min(image.shape[1] / image.shape[2], 1.25)
+    inches = (2.62 * tall, PAGE_INCHES / (len(examples) - 1) * tall + 0.3)  # the heights of rows
+    total = sum(inches) + 0.8
+    figure = Figure(figsize=(PAGE_INCHES, total), dpi=figures.DPI)
+    figure.subplots_adjust(0.003, 0.003, 0.985, 1 - 0.3 / total, 0.03, 1 / sum(inches))
+    before, after, values, strip = figure.subplot_mosaic(
+        [["before", "after", ".", "values"], ["strip"] * 4],
+        width_ratios=(2.62, 2.62, 0.42, 2.28), height_ratios=inches,
+    ).values()  # fmt: skip
+    colors = [_COLORS[at % len(_COLORS)] for at in range(len(target["boxes"]))]
+    first, own = examples[0], [[colors[at] for at in example.kept] for example in examples]
+    _paint(before, image, target, colors, names)
+    _paint(after, first.image, first.target, own[0], names)
+    _mark(before, after, first)
+    plots.pixel_histogram(image, first.image, title="Pixels", ax=values)
+    _paint_strip(strip, examples[1:], own[1:])
+    return figure
+
+
+def _paint(ax: Axes, image: Tensor, target: Target, colors: Sequence[str], names: Names) -> None:
+    """A picture with boxes, names and the outlines of masks."""
+    texts = None if names is None else [names[label] for label in target["labels"]]
+    plots.show_boxes(image, target["boxes"], texts, colors=colors, title=ax.get_label(), ax=ax)
+    ax.set_autoscale_on(False)
+    for mask, color in zip(target.get("masks", ()), colors, strict=False):
+        if mask.any() and not mask.all():
+            ax.contour(mask.float(), [0.5], colors=color, linewidths=1.1)
+
+
+def _mark(before: Axes, after: Axes, example: Example) -> None:
+    """Dashed: in the old picture what the new one shows, in the new one the boxes left out."""
+    if example.corners is not None:
+        x, y = (example.corners[[0, 1, 2, 3, 0]] - 0.5).T.numpy()  # imshow counts from centres
+        before.plot(x, y, "--", color="white", gapcolor=INK, lw=1.4)
+    lost = example.shares > 0
+    lost[example.kept] = False
+    texts = [f"{share:.2f} in view" for share in example.shares[lost].tolist()]
+    plots.show_boxes(None, example.moved[lost], texts, colors="white", linestyle="--", ax=after)
+
+
+def _paint_strip(ax: Axes, examples: Sequence[Example], colors: Sequence[Sequence[str]]) -> None:
+    """Further draws side by side, each with its boxes and what happened."""
+    tiles = figures.rgb(torch.stack([example.image for example in examples]))  # (n, H, W, 3)
+    for tile, example, own in zip(tiles, examples, colors, strict=True):
+        for box, color in zip(example.target["boxes"].tolist(), own, strict=True):
+            _draw_box(tile, box, to_rgb(color))
+    words = [example.words for example in examples]
+    texts = [{0: "unchanged", 1: "".join(w)}.get(len(w), f"{len(w)} changes") for w in words]
+    title = f"{len(words)} further draws, {sum(map(bool, words))} of them changed"
+    inks = [INK if happened else MUTED for happened in words]
+    images = torch.from_numpy(tiles).permute(0, 3, 1, 2)
+    plots.show_images(images, texts, title_colors=inks, title=title, ax=ax)
+
+
+def _draw_box(tile: np.ndarray, box: Sequence[float], color: Sequence[float]) -> None:
+    """Into the pixels of ``tile`` (H, W, 3)."""
+    (left, top), (right, bottom) = map(math.floor, box[:2]), map(math.ceil, box[2:])
+    part, line = tile[top:bottom, left:right], -(-tile.shape[1] // 128)
+    inside = part[line:-line, line:-line].copy()
+    part[:] = color
+    part[line:-line, line:-line] = inside
