@@ -65,3 +65,42 @@ def test_stored_results_are_found_by_name_and_belong_to_the_policies_of_today():
         assert table["policies"][name] == json.loads(policy.to_json()), f"measure {name} again"
     with pytest.raises(FileNotFoundError, match="got 'lesson_99'.*python results/lesson_99.py"):
         measured.read("lesson_99")
+
+
+def test_asking_several_times_is_the_mean_of_the_answers(tests):
+    class Brightest(torch.nn.Module):
+        """Says class 0 for bright pictures and 1 for dark ones, surer the further from grey."""
+
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.ones(()))
+
+        def forward(self, images):
+            light = images.mean(dim=(1, 2, 3)) - 0.5
+            return self.weight * torch.stack([light, -light], dim=1)
+
+    images = torch.full((4, 3, 8, 8), 128, dtype=torch.uint8) + torch.tensor([80, -80, 80, -80]).to(
+        torch.uint8
+    ).reshape(4, 1, 1, 1)
+    data = trials.ImageSet(images, torch.tensor([0, 1, 1, 0]), ("light", "dark"))
+    nothing = augment.Policy([])
+    assert trials.asked(Brightest(), data, nothing, 1) == 0.5
+    assert trials.asked(Brightest(), data, augment.Policy([augment.Noise(0.05)]), 4) == 0.5
+    assert trials.confusion(Brightest(), data).tolist() == [[1, 1], [1, 1]]
+
+
+def test_boxes_stay_tight_where_nothing_turns_and_round_things_stay_tighter_in_ellipses():
+    targets = scenes.draw_streets(20, seed=3).targets
+    assert trials.tightness(targets, 0.0, "rectangle").min() > 0.99
+    turned = {shape: trials.tightness(targets, 20.0, shape) for shape in ("rectangle", "ellipse")}
+    assert turned["rectangle"].mean() + 0.1 < turned["ellipse"].mean() < 0.95
+
+
+def test_what_drawn_pictures_replace_is_read_between_the_measured_numbers():
+    scores = {
+        "real only": {10.0: [0.2, 0.4], 40.0: [0.6, 0.8], 160.0: [0.9, 0.9]},
+        "real and drawn": {10.0: [0.5, 0.5], 40.0: [0.95, 0.97]},
+    }
+    assert measured.same_as_real(scores, 10.0) == pytest.approx(20)  # half-way from 10 to 40
+    with pytest.raises(ValueError, match="40 real pictures .* reach 0.960; .* 0.300 to 0.900"):
+        measured.same_as_real(scores, 40.0)

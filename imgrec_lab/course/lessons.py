@@ -85,9 +85,10 @@ LESSONS: tuple[Lesson, ...] = (
         name="04_augmentation",
         title="Augmentation",
         question="Which augmentations help, and when do they hurt?",
+        minutes_cpu=2,
         prerequisites=("03_training",),
+        modules=("augment", "datasets", "train", "metrics", "plots", "widgets", "checks"),
         difficulty=2,
-        planned=True,
     ),
     Lesson(
         name="05_generalisation",
