@@ -2,6 +2,7 @@
 
 import os
 
+import numpy as np
 import pytest
 import torch
 from test_augment import as_bytes, smooth
@@ -69,7 +70,7 @@ def test_the_layout_in_memory_does_not_matter(kind):
 def test_light_beyond_white_is_lost_before_the_lens_blurs_it():
     image = torch.zeros(1, 1, 1, 9)
     image[..., 4] = 0.8
-    draw = Draw((1, 9), 1, colors=colors.Colors.unchanged(1).brighter(torch.tensor([2.0])),
+    draw = Draw((1, 9), 1, colors=colors.Colors.unchanged(1).brighter(np.array([2.0])),
                 sigma_px=torch.tensor([1.0]))  # fmt: skip
     for result in (draw.images(image), draw._on_device(image, "edge")):
         assert result.sum() == pytest.approx(1.0, abs=1e-5)  # not 1.6
@@ -98,8 +99,9 @@ def test_one_warp_is_what_several_are_in_a_row():
 def test_one_linear_map_is_what_several_are_in_a_row():
     images = 0.4 + 0.2 * torch.rand(3, 3, 9, 7, generator=torch.Generator().manual_seed(4))
     bright, hard, vivid = torch.tensor([[1.2, 0.8, 1.0], [0.5, 1.3, 1.0], [0.0, 1.4, 1.0]])
-    joined = colors.Colors.unchanged(3).brighter(bright).contrasted(hard).saturated(vivid)
-    joined = joined.contrasted(hard).brighter(bright)
+    b, h, v = bright.numpy(), hard.numpy(), vivid.numpy()
+    joined = colors.Colors.unchanged(3).brighter(b).contrasted(h).saturated(v)
+    joined = joined.contrasted(h).brighter(b)
     rows = augment.saturation(augment.contrast(augment.brightness(images, bright), hard), vivid)
     rows = augment.brightness(augment.contrast(rows, hard), bright)
     assert rows.min() > 0 and rows.max() < 1  # nothing was cut off on the way

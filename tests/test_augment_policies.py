@@ -103,8 +103,8 @@ def test_choose_is_how_many_steps_each_picture_meets_and_mixing_is_apart(choose)
     draw = policy.draw(2000, SIZE, generator=torch.Generator().manual_seed(7))
     nothing = torch.zeros(2000)
     happened = torch.stack([
-        draw.colors.gain != 1 if draw.colors else nothing,
-        draw.colors.saturation != 1 if draw.colors else nothing,
+        torch.from_numpy(draw.colors.gain != 1) if draw.colors else nothing,
+        torch.from_numpy(draw.colors.saturation != 1) if draw.colors else nothing,
         draw.maps[:, 0, 0] != 1 if draw.maps is not None else nothing,
         draw.sigma_px > 0 if draw.sigma_px is not None else nothing,
     ])  # fmt: skip

@@ -1,6 +1,6 @@
-"""Lesson 00 in a real JupyterLab in headless Chromium: cells run, a widget moves, its picture too.
+"""Lessons in a real JupyterLab in headless Chromium: cells run, a widget moves, its picture too.
 
-The lesson marks the widget to move with the cell tag ``browser``: a cell near the top that shows a
+A lesson marks the widget to move with the cell tag ``browser``: a cell near the top that shows a
 slider, a menu or buttons together with a picture that changes with it.
 """
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.browser
 
 ROOT = Path(__file__).resolve().parent.parent
 ARTIFACTS = ROOT / "tests" / "artifacts"
-LESSON = "00_start_here"
+LESSONS = ("00_start_here", "04_augmentation")
 TAG = "browser"
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 CHROMIUM_FLAGS = [
@@ -65,7 +65,8 @@ def chromium() -> str:
 def jupyter(tmp_path: Path) -> Iterator[str]:
     """The address of a JupyterLab that serves a copy of the notebooks on a loopback port."""
     folder = tmp_path / "course"
-    copy_unrun(f"{LESSON}.ipynb", folder / "notebooks")
+    for lesson in LESSONS:
+        copy_unrun(f"{lesson}.ipynb", folder / "notebooks")
     for name, text in SETTINGS.items():
         path = tmp_path / "settings" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -83,7 +84,7 @@ def copy_unrun(name: str, folder: Path) -> None:
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.update(outputs=[], execution_count=None)
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     notebooks.write(notebook, folder / name)
 
 
@@ -134,22 +135,24 @@ def marked_cell(path: Path) -> tuple[int, int]:
     return index, sum(cell.cell_type == "code" for cell in cells[: index + 1])
 
 
-def test_a_widget_of_lesson_00_moves_its_picture(chromium: str, jupyter: str):
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_a_widget_of_a_lesson_moves_its_picture(chromium: str, jupyter: str, lesson: str):
     sync_api = pytest.importorskip("playwright.sync_api")
-    index, runs = marked_cell(ROOT / "notebooks" / f"{LESSON}.ipynb")
+    index, runs = marked_cell(ROOT / "notebooks" / f"{lesson}.ipynb")
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
         page = browser.new_page(viewport={"width": 1280, "height": 1000})
         try:
-            drive(page, jupyter, index=index, runs=runs)
+            address = f"{jupyter}/lab/tree/notebooks/{lesson}.ipynb"
+            drive(page, address, index=index, runs=runs)
         finally:
-            page.screenshot(path=ARTIFACTS / "lesson_00.png")
+            page.screenshot(path=ARTIFACTS / f"{lesson}.png")
             browser.close()
 
 
 def drive(page: Any, address: str, *, index: int, runs: int) -> None:
     """Open the lesson, run its cells up to the marked one, move the widget, see the effect."""
-    page.goto(f"{address}/lab/tree/notebooks/{LESSON}.ipynb")
+    page.goto(address)
     cells = page.locator(".jp-Notebook .jp-Cell")
     cells.first.wait_for(timeout=START_SECONDS * 1000)
     page.get_by_text(re.compile(r"\| Idle$")).first.wait_for(timeout=START_SECONDS * 1000)

@@ -7,6 +7,7 @@ Values are limited to 0..1 once, at the end.
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,29 +18,28 @@ class Colors(NamedTuple):
     """One linear change of colour for each of N pictures.
 
     Attributes:
-        gain, saturation, lift: (N,) float64; 1, 1 and 0 change nothing.
+        gain, saturation, lift: (N,) float64 arrays; 1, 1 and 0 change nothing.
     """
 
-    gain: Tensor
-    saturation: Tensor
-    lift: Tensor
+    gain: np.ndarray
+    saturation: np.ndarray
+    lift: np.ndarray
 
     @classmethod
     def unchanged(cls, n: int) -> "Colors":
         """N pictures as they are."""
-        ones = torch.ones(n, dtype=torch.float64)
-        return cls(ones, ones, torch.zeros_like(ones))
+        return cls(np.ones(n), np.ones(n), np.zeros(n))
 
-    def brighter(self, factor: Tensor) -> "Colors":
+    def brighter(self, factor: np.ndarray) -> "Colors":
         """Every value times ``factor`` (N,)."""
         return self._replace(gain=self.gain * factor, lift=self.lift * factor)
 
-    def contrasted(self, factor: Tensor) -> "Colors":
+    def contrasted(self, factor: np.ndarray) -> "Colors":
         """Distances from the picture's mean grey value times ``factor`` (N,)."""
         mean = self.gain + self.lift  # of the picture so far, in units of m
         return self._replace(gain=self.gain * factor, lift=mean + factor * (self.lift - mean))
 
-    def saturated(self, factor: Tensor) -> "Colors":
+    def saturated(self, factor: np.ndarray) -> "Colors":
         """Distances of each pixel from its own grey value times ``factor`` (N,)."""
         return self._replace(saturation=self.saturation * factor)
 
@@ -49,10 +49,10 @@ class Colors(NamedTuple):
 
     def matrices(self, channels: int) -> tuple[Tensor, Tensor]:
         """The map as matrices: (N, C, C) for pixels and (N, C) for the picture's mean of each."""
-        weights = torch.tensor([RED, GREEN, BLUE] if channels == 3 else [1.0], dtype=torch.float64)
-        own = (self.gain * self.saturation)[:, None, None] * torch.eye(channels)
+        weights = np.array([RED, GREEN, BLUE] if channels == 3 else [1.0])
+        own = (self.gain * self.saturation)[:, None, None] * np.eye(channels)
         grey = (self.gain * (1 - self.saturation))[:, None, None] * weights  # (N, 1, C)
-        return own + grey, self.lift[:, None] * weights
+        return torch.from_numpy(own + grey), torch.from_numpy(self.lift[:, None] * weights)
 
 
 def recolor(images: Tensor, colors: Colors) -> Tensor:

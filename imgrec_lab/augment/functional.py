@@ -127,7 +127,7 @@ def brightness(images: Tensor, factor: Tensor | float) -> Tensor:
         New images of the same shape and type.
     """
     draw = _no_change(images)
-    return _recolored(images, draw, draw.colors_so_far.brighter(_each(factor, draw)))
+    return _recolored(images, draw, draw.colors_so_far.brighter(_each(factor, draw).numpy()))
 
 
 def contrast(images: Tensor, factor: Tensor | float) -> Tensor:
@@ -141,7 +141,7 @@ def contrast(images: Tensor, factor: Tensor | float) -> Tensor:
         New images of the same shape and type.
     """
     draw = _no_change(images)
-    return _recolored(images, draw, draw.colors_so_far.contrasted(_each(factor, draw)))
+    return _recolored(images, draw, draw.colors_so_far.contrasted(_each(factor, draw).numpy()))
 
 
 def saturation(images: Tensor, factor: Tensor | float) -> Tensor:
@@ -155,7 +155,7 @@ def saturation(images: Tensor, factor: Tensor | float) -> Tensor:
         New images of the same shape and type.
     """
     draw = _no_change(images)
-    return _recolored(images, draw, draw.colors_so_far.saturated(_each(factor, draw)))
+    return _recolored(images, draw, draw.colors_so_far.saturated(_each(factor, draw).numpy()))
 
 
 # -------------------------------------------------------------------- lens, sensor, things in front

@@ -29,57 +29,60 @@ def identity(n: int) -> Tensor:
 
 def mirror(mirrored: Tensor, image_size: tuple[int, int]) -> Tensor:
     """Left and right exchanged where ``mirrored`` (N,) bool: (N, 3, 3)."""
-    return _about_centre(_diagonal(1 - 2 * mirrored.double(), torch.ones(())), image_size)
+    sign = 1.0 - 2.0 * _array(mirrored)
+    centre = image_size[1] / 2
+    return _maps(x_from_x=sign, x=centre - sign * centre)
 
 
 def translation(offset_px: Tensor) -> Tensor:
     """Moved by ``offset_px`` (N, 2), to the right and down: (N, 3, 3)."""
-    maps = identity(len(offset_px)).clone()
-    maps[:, :2, 2] = offset_px
-    return maps
+    offset_px = _array(offset_px)
+    return _maps(x=offset_px[:, 0], y=offset_px[:, 1])
 
 
 def rotation(degrees: Tensor, image_size: tuple[int, int]) -> Tensor:
     """Turned clockwise about the centre by ``degrees`` (N,): (N, 3, 3)."""
-    angle = np.deg2rad(degrees.double().numpy())
-    maps = identity(len(degrees)).clone()
-    maps[:, 0, 0] = maps[:, 1, 1] = torch.from_numpy(np.cos(angle))
-    maps[:, 1, 0] = torch.from_numpy(np.sin(angle))
-    maps[:, 0, 1] = -maps[:, 1, 0]
-    return _about_centre(maps, image_size)
+    angle = np.deg2rad(_array(degrees))
+    cos, sin = np.cos(angle), np.sin(angle)
+    y, x = image_size[0] / 2, image_size[1] / 2
+    return _maps(
+        x_from_x=cos, x_from_y=-sin, y_from_x=sin, y_from_y=cos,
+        x=x - (cos * x - sin * y), y=y - (sin * x + cos * y),
+    )  # fmt: skip
 
 
 def scaling(factor: Tensor, image_size: tuple[int, int]) -> Tensor:
     """Enlarged ``factor`` (N,) times about the centre: (N, 3, 3)."""
-    return _about_centre(_diagonal(factor, factor), image_size)
+    factor = _array(factor)
+    y, x = image_size[0] / 2, image_size[1] / 2
+    return _maps(x_from_x=factor, y_from_y=factor, x=x - factor * x, y=y - factor * y)
 
 
 def window(boxes: Tensor, image_size: tuple[int, int]) -> Tensor:
     """The part inside ``boxes`` (N, 4) xyxy enlarged to the whole picture: (N, 3, 3)."""
-    height, width = image_size
-    zoom = torch.tensor([width, height]) / (boxes[:, 2:] - boxes[:, :2]).double()  # (N, 2)
-    maps = _diagonal(zoom[:, 0], zoom[:, 1])
-    maps[:, :2, 2] = -zoom * boxes[:, :2]
-    return maps
+    left, top, right, bottom = _array(boxes).T
+    wider, higher = image_size[1] / (right - left), image_size[0] / (bottom - top)
+    return _maps(x_from_x=wider, y_from_y=higher, x=-wider * left, y=-higher * top)
 
 
-def _diagonal(x: Tensor, y: Tensor) -> Tensor:
-    maps = identity(len(x)).clone()
-    maps[:, 0, 0], maps[:, 1, 1] = x, y
-    return maps
+def _array(numbers: Tensor) -> np.ndarray:
+    return np.asarray(numbers, dtype=np.float64)
 
 
-def _about_centre(maps: Tensor, image_size: tuple[int, int]) -> Tensor:
-    """Maps made for a picture whose centre is the origin, for one whose corner is (in place)."""
-    centre = torch.tensor([image_size[1] / 2, image_size[0] / 2], dtype=torch.float64)
-    maps[:, :2, 2] += centre - (maps[:, :2, :2] * centre).sum(dim=2)
-    return maps
+def _maps(*, x_from_x=1.0, x_from_y=0.0, y_from_x=0.0, y_from_y=1.0, x=0.0, y=0.0) -> Tensor:
+    """(N, 3, 3) from its entries, of which at least one is an array (N,)."""
+    entries = (x_from_x, x_from_y, x, y_from_x, y_from_y, y)
+    maps = np.zeros((len(next(filter(np.ndim, entries))), 9))
+    for place, entry in enumerate(entries):
+        maps[:, place] = entry
+    maps[:, 8] = 1
+    return torch.from_numpy(maps.reshape(-1, 3, 3))
 
 
 def joined(first: Tensor, then: Tensor) -> Tensor:
     """One map for two in a row: (N, 3, 3)."""
-    rows = (then[:, :, k : k + 1] * first[:, k : k + 1] for k in range(3))
-    return sum(rows)
+    first, then = first.numpy(), then.numpy()
+    return torch.from_numpy(sum(then[:, :, k : k + 1] * first[:, k : k + 1] for k in range(3)))
 
 
 def warp_images(images: Tensor, maps: Tensor, *, border: Border = "reflect") -> Tensor:

@@ -32,7 +32,7 @@ class Mix(NamedTuple):
 
 
 def random_boxes(
-    areas: Tensor, image_size: tuple[int, int], places: Tensor
+    areas: np.ndarray, image_size: tuple[int, int], places: np.ndarray
 ) -> tuple[Tensor, Tensor]:
     """Boxes with the picture's aspect ratio, cut off at its edges.
 
@@ -45,13 +45,13 @@ def random_boxes(
         (N, 4) int64 xyxy pixels, and the share of the picture (N,) that each box really covers.
     """
     height, width = image_size
-    size = torch.tensor([width, height], dtype=torch.float64)
-    half = torch.from_numpy(np.sqrt(areas.numpy()))[:, None] * size / 2  # (N, 2)
-    centres = places * size
-    first = (centres - half).round().clamp(min=0)
-    last = torch.minimum((centres + half).round(), size).maximum(first)
-    boxes = torch.cat([first, last], dim=1).long()
-    return boxes, (last - first).prod(dim=1) / (height * width)
+    size = np.array([width, height], dtype=np.float64)
+    half = np.sqrt(areas)[:, None] * size / 2  # (N, 2)
+    first = np.maximum(np.round(places * size - half), 0)
+    last = np.maximum(np.minimum(np.round(places * size + half), size), first)
+    boxes = np.concatenate([first, last], axis=1).astype(np.int64)
+    covered = (last - first).prod(axis=1) / (height * width)
+    return torch.from_numpy(boxes), torch.from_numpy(covered)
 
 
 def soft(labels: Tensor, num_classes: int) -> Tensor:

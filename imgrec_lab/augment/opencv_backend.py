@@ -46,7 +46,8 @@ def develop(
         (N, C, H, W) of the same type, in channels-last layout.
     """
     source = images.permute(0, 2, 3, 1).contiguous()  # (N, H, W, C); no copy of channels-last
-    result = torch.empty(source.shape, dtype=source.dtype)  # plain strides even for 1 x 1 pixels
+    # NumPy's large arrays lie on large pages where Linux has them: many times fewer page faults.
+    result = torch.from_numpy(np.empty(tuple(source.shape), source.numpy().dtype))
     N, H, W, C = source.shape
     work = (
         _pictures(source),

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, get_args
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -80,9 +81,8 @@ class Policy:
             A draw whose ``images``, ``target`` and ``mixed`` apply it.
         """
         # For each step and picture: whether it happens, its rank among the steps, how strongly.
-        numbers = torch.rand(
-            len(self.steps), 2 + CHANCES, n, dtype=torch.float64, generator=generator
-        )
+        shape = (len(self.steps), 2 + CHANCES, n)
+        numbers = torch.rand(shape, dtype=torch.float64, generator=generator).numpy()
         happens = self._happens(numbers[:, 0], numbers[:, 1])  # (S, N)
         draw = Draw(image_size=tuple(image_size), count=n)
         for step, on, chances in zip(self.steps, happens, numbers[:, 2:], strict=True):
@@ -90,15 +90,14 @@ class Policy:
                 draw = step.onto(draw, on, chances)
         return draw
 
-    def _happens(self, lots: Tensor, order: Tensor) -> Tensor:
+    def _happens(self, lots: np.ndarray, order: np.ndarray) -> np.ndarray:
         """Which step happens to which picture: (S, N) bool."""
-        probabilities = torch.tensor([step.p for step in self.steps], dtype=torch.float64)
-        happens = lots < probabilities[:, None]
+        happens = lots < np.array([[step.p] for step in self.steps]).reshape(-1, 1)
         if self.choose is None:
             return happens
-        mixes = torch.tensor([isinstance(step, MixStep) for step in self.steps])
-        rank = (order + mixes[:, None]).argsort(dim=0).argsort(dim=0)  # mixing steps come last
-        return happens & ((rank < self.choose) | mixes[:, None])
+        mixes = np.array([[isinstance(step, MixStep)] for step in self.steps]).reshape(-1, 1)
+        rank = (order + mixes).argsort(axis=0).argsort(axis=0)  # mixing steps come last
+        return happens & ((rank < self.choose) | mixes)
 
     def __call__(self, images: Tensor, targets: Any) -> tuple[Tensor, Any]:
         """A batch changed at random: one draw moves pixels, boxes and masks together.

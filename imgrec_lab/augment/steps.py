@@ -1,7 +1,8 @@
 """The steps of a policy: what may happen to a picture, how strongly and how often.
 
 Each is a value that knows its range and how to add one draw for N pictures to a ``Draw``. Strength
-0 changes nothing, and ``p`` is the share of the pictures that the step happens to.
+0 changes nothing, and ``p`` is the share of the pictures that the step happens to. Drawing is
+arithmetic with a few hundred numbers, for which NumPy has far less overhead than torch.
 """
 
 from dataclasses import dataclass, field, replace
@@ -31,7 +32,7 @@ class Step:
     def __post_init__(self) -> None:
         check_number("p", self.p, 0, 1, "It is a probability: 0.5 is half of the pictures.")
 
-    def onto(self, draw: Draw, on: Tensor, chances: Tensor) -> Draw:
+    def onto(self, draw: Draw, on: np.ndarray, chances: np.ndarray) -> Draw:
         """``draw`` with this step added.
 
         Args:
@@ -48,7 +49,7 @@ class Flip(Step):
 
     p: float = field(default=0.5, kw_only=True)
 
-    def onto(self, draw: Draw, on: Tensor, chances: Tensor) -> Draw:
+    def onto(self, draw: Draw, on: np.ndarray, chances: np.ndarray) -> Draw:
         return draw.moved(geometry.mirror(on, draw.image_size))
 
 
@@ -62,10 +63,10 @@ class Translate(Step):
         super().__post_init__()
         check_number("fraction", self.fraction, 0, 1, "An eighth of the side is usual: 0.125.")
 
-    def onto(self, draw: Draw, on: Tensor, chances: Tensor) -> Draw:
+    def onto(self, draw: Draw, on: np.ndarray, chances: np.ndarray) -> Draw:
         height, width = draw.image_size
-        most = torch.tensor([width, height]).mul(self.fraction).round().double()  # pixels
-        offset = (chances[:2].T * (2 * most + 1)).long() - most  # (N, 2), evenly in -most..most
+        most = np.round(np.multiply((width, height), self.fraction))  # pixels
+        offset = np.floor(chances[:2].T * (2 * most + 1)) - most  # (N, 2), evenly in -most..most
         return draw.moved(geometry.translation(offset * on[:, None]))
 
 
@@ -79,7 +80,7 @@ class Rotate(Step):
         super().__post_init__()
         check_number("degrees", self.degrees, 0, 180, "180 turns a picture anywhere. Try 15.")
 
-    def onto(self, draw: Draw, on: Tensor, chances: Tensor) -> Draw:
+    def onto(self, draw: Draw, on: np.ndarray, chances: np.ndarray) -> Draw:
         degrees = on * self.degrees * _either_way(chances[0])
         return draw.moved(geometry.rotation(degrees, draw.image_size))
 
@@ -94,7 +95,7 @@ class Scale(Step):
         super().__post_init__()
         check_number("amount", self.amount, 0, 9, "0.2 gives factors from 1 / 1.2 to 1.2.")
 
-    def onto(self, draw: Draw, on: Tensor, chances: Tensor) -> Draw:
+    def onto(self, draw: Draw, on: np.ndarray, chances: np.ndarray) -> Draw:
         factor = (1 + self.amount) ** (on * _either_way(chances[0]))
         return draw.moved(geometry.scaling(factor, draw.image_size))
 
@@ -114,17 +115,16 @@ class Crop(Step):
         check_number("area", self.area, 0.01, 1, "0.5 keeps at least half of each picture.")
         check_number("aspect_ratio", self.aspect_ratio, 1, 4, "1 leaves proportions alone.")
 
-    def onto(self, draw: Draw, on: Tensor, chances: Tensor) -> Draw:
+    def onto(self, draw: Draw, on: np.ndarray, chances: np.ndarray) -> Draw:
         height, width = draw.image_size
         area = self.area + (1 - self.area) * chances[0]
         stretch = self.aspect_ratio ** (_either_way(chances[1]) / 2)
-        side = torch.from_numpy(np.sqrt(area.numpy()))
-        stretch = stretch.clamp(side, 1 / side)  # no side is longer than the picture's
-        share = torch.stack([side * stretch, side / stretch], dim=1)  # (N, 2)
-        share = share.where(on[:, None], 1)
-        size = share * torch.tensor([width, height])  # (N, 2)
-        corner = chances[2:4].T * (torch.tensor([width, height]) - size)
-        boxes = torch.cat([corner, corner + size], dim=1)
+        side = np.sqrt(area)
+        stretch = np.clip(stretch, side, 1 / side)  # no side is longer than the picture's
+        share = np.where(on, (side * stretch, side / stretch), 1).T  # (N, 2)
+        size = share * (width, height)
+        corner = chances[2:4].T * ((width, height) - size)
+        boxes = np.concatenate([corner, corner + size], axis=1)
         return draw.moved(geometry.window(boxes, draw.image_size))
 
 
@@ -138,7 +138,7 @@ class _ColorStep(Step):
         super().__post_init__()
         check_number("amount", self.amount, 0, 1, "0.3 gives factors from 0.7 to 1.3.")
 
-    def factors(self, on: Tensor, chances: Tensor) -> Tensor:
+    def factors(self, on: np.ndarray, chances: np.ndarray) -> np.ndarray:
         """(N,), 1 where nothing happens."""
         return 1 + on * self.amount * _either_way(chances[0])
 
@@ -147,7 +147,7 @@ class _ColorStep(Step):
 class Brightness(_ColorStep):
     """Every value times a factor between 1 - ``amount`` and 1 + ``amount``."""
 
-    def onto(self, draw: Draw, on: Tensor, chances: Tensor) -> Draw:
+    def onto(self, draw: Draw, on: np.ndarray, chances: np.ndarray) -> Draw:
         factors = self.factors(on, chances)
         return replace(draw, colors=draw.colors_so_far.brighter(factors))
 
@@ -156,7 +156,7 @@ class Brightness(_ColorStep):
 class Contrast(_ColorStep):
     """Distances from the picture's mean grey times a factor between 1 ± ``amount``."""
 
-    def onto(self, draw: Draw, on: Tensor, chances: Tensor) -> Draw:
+    def onto(self, draw: Draw, on: np.ndarray, chances: np.ndarray) -> Draw:
         factors = self.factors(on, chances)
         return replace(draw, colors=draw.colors_so_far.contrasted(factors))
 
@@ -165,7 +165,7 @@ class Contrast(_ColorStep):
 class Saturation(_ColorStep):
     """Distances of each pixel from its grey times a factor between 1 ± ``amount``."""
 
-    def onto(self, draw: Draw, on: Tensor, chances: Tensor) -> Draw:
+    def onto(self, draw: Draw, on: np.ndarray, chances: np.ndarray) -> Draw:
         factors = self.factors(on, chances)
         return replace(draw, colors=draw.colors_so_far.saturated(factors))
 
@@ -180,8 +180,8 @@ class Blur(Step):
         super().__post_init__()
         check_number("sigma_px", self.sigma_px, 0, 20, "Pixels; 1 is a slight blur at 32 x 32.")
 
-    def onto(self, draw: Draw, on: Tensor, chances: Tensor) -> Draw:
-        sigma_px = on * self.sigma_px * chances[0]
+    def onto(self, draw: Draw, on: np.ndarray, chances: np.ndarray) -> Draw:
+        sigma_px = torch.from_numpy(on * self.sigma_px * chances[0])
         before = 0 if draw.sigma_px is None else draw.sigma_px
         return replace(draw, sigma_px=(before**2 + sigma_px**2) ** 0.5)  # two blurs are one
 
@@ -196,8 +196,8 @@ class Noise(Step):
         super().__post_init__()
         check_number("std", self.std, 0, 0.5, "A fraction of white: 0.05 is a cheap camera.")
 
-    def onto(self, draw: Draw, on: Tensor, chances: Tensor) -> Draw:
-        std = on * self.std * chances[0]
+    def onto(self, draw: Draw, on: np.ndarray, chances: np.ndarray) -> Draw:
+        std = torch.from_numpy(on * self.std * chances[0])
         before = 0 if draw.noise_std is None else draw.noise_std
         seed = int(chances[1, 0] * 2**52) if draw.count else 0
         return replace(draw, noise_std=(before**2 + std**2) ** 0.5, noise_seed=seed)
@@ -216,8 +216,8 @@ class Cutout(Step):
         super().__post_init__()
         check_number("fraction", self.fraction, 0, 1, "0.25 hides a sixteenth of the picture.")
 
-    def onto(self, draw: Draw, on: Tensor, chances: Tensor) -> Draw:
-        areas = self.fraction**2 * on.double()
+    def onto(self, draw: Draw, on: np.ndarray, chances: np.ndarray) -> Draw:
+        areas = self.fraction**2 * on
         boxes, _ = mixing.random_boxes(areas, draw.image_size, chances[:2].T)
         return replace(draw, holes=boxes)
 
@@ -242,11 +242,11 @@ class MixStep(Step):
                 "Try len(data.classes)."
             )
 
-    def partners_and_shares(self, on: Tensor, chances: Tensor) -> tuple[Tensor, Tensor]:
+    def partners_and_shares(self, on: np.ndarray, chances: np.ndarray) -> tuple[Tensor, np.ndarray]:
         """The other picture of each (N,), and how much of the own one remains (N,)."""
-        seed = (chances[0] * 2**32).numpy().astype(np.uint64)
+        seed = (chances[0] * 2**32).astype(np.uint64)
         shares = np.random.default_rng(seed).beta(self.alpha, self.alpha, len(on))
-        return chances[1].argsort(), torch.from_numpy(shares).where(on, 1)
+        return torch.from_numpy(chances[1].argsort()), np.where(on, shares, 1)
 
 
 @dataclass(frozen=True)
@@ -258,8 +258,9 @@ class MixUp(MixStep):
 
     alpha: float = 0.2
 
-    def onto(self, draw: Draw, on: Tensor, chances: Tensor) -> Draw:
-        mix = Mix(*self.partners_and_shares(on, chances), None, self.num_classes)
+    def onto(self, draw: Draw, on: np.ndarray, chances: np.ndarray) -> Draw:
+        partners, shares = self.partners_and_shares(on, chances)
+        mix = Mix(partners, torch.from_numpy(shares), None, self.num_classes)
         return replace(draw, mixes=(*draw.mixes, mix))
 
 
@@ -270,7 +271,7 @@ class CutMix(MixStep):
     Source: Yun et al. 2019, https://arxiv.org/abs/1905.04899.
     """
 
-    def onto(self, draw: Draw, on: Tensor, chances: Tensor) -> Draw:
+    def onto(self, draw: Draw, on: np.ndarray, chances: np.ndarray) -> Draw:
         partners, shares = self.partners_and_shares(on, chances)
         boxes, covered = mixing.random_boxes(1 - shares, draw.image_size, chances[2:4].T)
         mix = Mix(partners, 1 - covered, boxes, self.num_classes)
@@ -286,6 +287,6 @@ KINDS: dict[str, type[Step]] = {
 }  # fmt: skip
 
 
-def _either_way(chances: Tensor) -> Tensor:
+def _either_way(chances: np.ndarray) -> np.ndarray:
     """Numbers from 0 to 1 as numbers from -1 to 1."""
     return 2 * chances - 1
