@@ -1,7 +1,7 @@
 """The table of lesson 04: thirteen policies, eight test sets, eight seeds, at equal steps.
 
 ``python results/lesson_04_table.py`` from the repository's root rewrites lesson_04_table.json
-beside itself; about 15 minutes on two cores, a process for each half of the seeds. Computed as the
+beside itself; about ten minutes on one core and half of that on two. Computed as the
 checked notebooks are, on one thread in float32, so that the lesson's own cells repeat it.
 """
 

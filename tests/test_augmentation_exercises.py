@@ -3,7 +3,9 @@
 ``test_exercises`` puts RIGHT and WRONG to the checks, as it does for the other lessons.
 """
 
+import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +15,8 @@ import torch.nn.functional as F
 from imgrec_lab import metrics
 from imgrec_lab.augment import geometry
 from imgrec_lab.exercises import augmentation
+
+ROOT = Path(__file__).resolve().parents[1]
 
 # --- right answers, written differently --------------------------------------------------------
 
@@ -671,3 +675,10 @@ def test_a_paired_gain_is_the_packages_interval_of_the_gains():
     gain, half_width = augmentation.paired_gain.reference(new, old, 2.776)
     expected = metrics.mean_interval((new - old).tolist())
     assert (gain, half_width) == pytest.approx(tuple(expected), rel=1e-5)
+
+
+def test_the_exercises_stand_in_the_notebooks_order():
+    notebook = json.loads((ROOT / "notebooks/04_augmentation.ipynb").read_text(encoding="utf-8"))
+    code = "".join("".join(c["source"]) for c in notebook["cells"] if c["cell_type"] == "code")
+    places = [code.index(f"ex.{exercise.name}.check(") for exercise in augmentation.EXERCISES]
+    assert places == sorted(places)

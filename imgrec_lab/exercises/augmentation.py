@@ -8,4 +8,4 @@ from imgrec_lab.exercises.turn_exercises import rotate_box
 
 __all__ = ["EXERCISES", "crop_boxes", "cutmix", "flip_labels", "paired_gain", "rotate_box"]
 
-EXERCISES = (flip_labels, rotate_box, crop_boxes, cutmix, paired_gain)
+EXERCISES = (rotate_box, crop_boxes, flip_labels, paired_gain, cutmix)
