@@ -206,7 +206,7 @@ def test_drawing_wakes_no_thread_of_torchs():
         """
     output = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "3"},
+        env=os.environ | {"OMP_NUM_THREADS": "3", "MKL_NUM_THREADS": "3"},
     )  # fmt: skip
     asleep, awake = map(int, output.stdout.split())
     assert asleep == 0 and awake > 0, output.stderr
