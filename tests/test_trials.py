@@ -104,3 +104,10 @@ def test_what_drawn_pictures_replace_is_read_between_the_measured_numbers():
     assert measured.same_as_real(scores, 10.0) == pytest.approx(20)  # half-way from 10 to 40
     with pytest.raises(ValueError, match="40 real pictures .* reach 0.960; .* 0.300 to 0.900"):
         measured.same_as_real(scores, 40.0)
+
+
+def test_new_runs_must_come_near_the_stored_ones():
+    low, high = measured.band([0.70, 0.80, 0.90], runs=3)  # sd 0.1, standard error 0.0816
+    assert (low, high) == (0.31, 1)
+    assert measured.band([0.5, 0.5, 0.5, 0.5], runs=3) == (0.48, 0.52)
+    assert measured.band([0.0, 0.0], runs=2) == (0, 0.02)

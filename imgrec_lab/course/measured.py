@@ -27,6 +27,22 @@ def read(name: str) -> dict[str, Any]:
     )
 
 
+def band(scores: Sequence[float], runs: int) -> tuple[float, float]:
+    """Where the mean of new runs must lie if nothing but chance differs from the stored ones.
+
+    Args:
+        scores: stored accuracies, one a seed, at least two.
+        runs: how many new ones.
+
+    Returns:
+        the stored mean ± six standard errors of the difference of both means, and at least
+        ± 0.02; within 0 to 1, to three digits.
+    """
+    error = statistics.stdev(scores) * (1 / len(scores) + 1 / runs) ** 0.5
+    mean, reach = statistics.mean(scores), max(6 * error, 0.02)
+    return round(max(0, mean - reach), 3), round(min(1, mean + reach), 3)
+
+
 def swept(dial: str, tests: Iterable[str]) -> dict[str, dict[float, list[float]]]:
     """Stored accuracies over the strength of one augmentation, a line for each test set."""
     scores = read("lesson_04_sweeps")["strength"][dial]
