@@ -9,7 +9,7 @@ import torch
 import torchvision
 from torchvision.transforms import v2
 
-from imgrec_lab import box_ops, scenes
+from imgrec_lab import box_ops, models, scenes, train
 from imgrec_lab.augment import torchvision_transforms
 from imgrec_lab.augment.torchvision_transforms import PerPicture
 
@@ -147,3 +147,19 @@ def test_what_is_refused():
     torch.manual_seed(0)
     with pytest.raises(ValueError, match=r"must have one size .*End with v2.Resize"):
         PerPicture(v2.RandomResize(8, 32))(STREETS.images, LABELS[:3])
+
+
+class Mirror(v2.RandomHorizontalFlip):
+    """A transform of a learner's own."""
+
+
+@pytest.mark.parametrize("kind", [v2.RandomHorizontalFlip, Mirror])
+def test_training_draws_for_each_picture(kind):
+    images = torch.rand(1, 3, 8, 8).repeat(32, 1, 1, 1)
+    seen = []
+    model = models.TinyCNN(2)
+    model.register_forward_pre_hook(lambda module, args: seen.append(args[0].detach().clone()))
+    torch.manual_seed(0)
+    train.fit(model, [(images, torch.zeros(32).long())], epochs=1, augment=kind())
+    mirrored = (seen[0] == images.flip(3)).flatten(1).all(dim=1)
+    assert 6 < mirrored.sum() < 26

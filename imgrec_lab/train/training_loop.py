@@ -2,6 +2,7 @@
 
 import math
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -208,9 +209,9 @@ def _with_bar(loader: Loader, epoch: int, epochs: int) -> Loader:
 
 def _for_each_picture(augment: Augment | None) -> Augment | None:
     """``augment``, where torchvision's transforms draw for each picture and not once a batch."""
-    if not type(augment).__module__.startswith("torchvision.transforms"):
+    if augment is None or "torchvision.transforms" not in sys.modules:
         return augment
-    from imgrec_lab.augment import chain  # here, so that no other run loads OpenCV
+    from imgrec_lab.augment import chain  # here, so that not every run loads OpenCV
 
     return chain(augment)
 
