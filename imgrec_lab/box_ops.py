@@ -39,6 +39,21 @@ def area(boxes: Tensor) -> Tensor:
     return width * height
 
 
+def clip(boxes: Tensor, image_size: tuple[int, int]) -> Tensor:
+    """Boxes cut off at the edges of their picture; one that lies outside keeps no area.
+
+    Args:
+        boxes: (M, 4) xyxy pixels.
+        image_size: (height, width), pixels.
+
+    Returns:
+        (M, 4).
+    """
+    _check(boxes, "boxes")
+    height, width = image_size
+    return boxes.clamp(min=0).minimum(torch.tensor([width, height, width, height]).to(boxes))
+
+
 def iou(boxes_a: Tensor, boxes_b: Tensor) -> Tensor:
     """Intersection over union of every pair of boxes.
 

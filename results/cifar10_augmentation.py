@@ -6,14 +6,12 @@ first weights and the same order of pictures, without augmentation and with the 
 50,000 training pictures are used and the last weights are tested, once.
 """
 
-import functools
 import json
 import sys
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
-from cifar10_five_minutes import BATCH, LR, SMOOTHING, SevenConvolutions
+from cifar10_five_minutes import BATCH, LR, SMOOTHING, trained
 
 from imgrec_lab import augment, datasets, metrics, runtime, train
 
@@ -23,16 +21,7 @@ POLICIES = {"none": None, "default": augment.default_policy(flip=True)}
 
 def run(sets: datasets.Splits, policy: augment.Policy | None, seed: int) -> dict[str, float]:
     """Train once; accuracy on the last epoch's training pictures and on the test pictures."""
-    runtime.seed_everything(seed)
-    model = SevenConvolutions(len(sets.train.classes))
-    history = train.fit(
-        model,
-        datasets.make_loader(sets.train, batch_size=BATCH, shuffle=True, seed=seed),
-        epochs=EPOCHS,
-        lr=LR,
-        loss_fn=functools.partial(F.cross_entropy, label_smoothing=SMOOTHING),
-        augment=policy,
-    )
+    model, history = trained(sets, policy, epochs=EPOCHS, seed=seed)
     score = train.evaluate(model, datasets.make_loader(sets.test, batch_size=500))
     return {
         "train_accuracy": round(history.epochs[-1].train_accuracy, 4),

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from imgrec_lab import augment, datasets, models, runtime, train
+from imgrec_lab.history import History
 from imgrec_lab.models import conv_bn_relu, conv_pool_bn_relu
 
 EPOCHS, BATCH, LR, SMOOTHING, SHIFT_PX, SEEDS = 9, 256, 0.01, 0.1, 2, (0, 1, 2)
@@ -39,18 +40,27 @@ class SevenConvolutions(nn.Module):
         return self.head(self.body(self.stem(self.normalize(images))).amax(dim=(2, 3)))
 
 
-def run(sets: datasets.Splits, seed: int) -> dict[str, float]:
-    """Train once; accuracy on the test pictures as they are, and averaged with their mirror."""
+def trained(
+    sets: datasets.Splits, policy: augment.Policy | None, *, epochs: int, seed: int
+) -> tuple[SevenConvolutions, History]:
+    """The network after ``epochs`` over all training pictures, and how they went."""
     runtime.seed_everything(seed)
     model = SevenConvolutions(len(sets.train.classes))
     history = train.fit(
         model,
         datasets.make_loader(sets.train, batch_size=BATCH, shuffle=True, seed=seed),
-        epochs=EPOCHS,
+        epochs=epochs,
         lr=LR,
         loss_fn=functools.partial(F.cross_entropy, label_smoothing=SMOOTHING),
-        augment=augment.Policy([augment.Flip(), augment.Translate(SHIFT_PX / 32)]),
+        augment=policy,
     )
+    return model, history
+
+
+def run(sets: datasets.Splits, seed: int) -> dict[str, float]:
+    """Train once; accuracy on the test pictures as they are, and averaged with their mirror."""
+    policy = augment.Policy([augment.Flip(), augment.Translate(SHIFT_PX / 32)])
+    model, history = trained(sets, policy, epochs=EPOCHS, seed=seed)
     test = datasets.make_loader(sets.test, batch_size=500)
     probs = train.predict(model, test)
     mirrored = train.predict(model, [(images.flip(3), labels) for images, labels in test])

@@ -33,7 +33,7 @@ def target_of(boxes, **more):
 @pytest.mark.parametrize(
     ("maps", "expected"),
     [
-        (geometry.identity(1), [4, 6, 10, 8]),
+        (geometry.translation(torch.zeros(1, 2)), [4, 6, 10, 8]),
         (geometry.mirror(ONE.bool(), SIZE), [20, 6, 26, 8]),
         (geometry.translation(torch.tensor([[5, -3]])), [9, 3, 15, 5]),
         (geometry.rotation(90 * ONE, SIZE), [17, -1, 19, 5]),  # about (15, 10): x = 25 - y

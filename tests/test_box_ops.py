@@ -1,6 +1,6 @@
 import pytest
 import torch
-from torchvision.ops import masks_to_boxes
+from torchvision.ops import clip_boxes_to_image, masks_to_boxes
 
 from imgrec_lab import box_ops
 
@@ -113,3 +113,14 @@ def test_boxes_of_another_shape_are_refused():
         box_ops.area(torch.zeros(4))
     with pytest.raises(ValueError, match=r"boxes_b must have shape \(M, 4\); got \(3, 5\)"):
         box_ops.iou(torch.zeros(2, 4), torch.zeros(3, 5))
+
+
+def test_boxes_are_cut_off_at_the_edges_of_their_picture():
+    boxes = torch.tensor([[-2.0, 1, 5, 30], [1, 1, 4, 4], [-9, -9, -1, -1], [8, 2, 99, 3]])
+    inside = box_ops.clip(boxes, (10, 8))
+    assert inside.tolist() == [[0, 1, 5, 10], [1, 1, 4, 4], [0, 0, 0, 0], [8, 2, 8, 3]]
+    many = 40 * torch.randn(50, 4, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(box_ops.clip(many, (30, 20)), clip_boxes_to_image(many, (30, 20)))
+    assert box_ops.clip(torch.zeros(0, 4), (3, 3)).shape == (0, 4)
+    with pytest.raises(ValueError, match=r"boxes must have shape \(M, 4\); got \(4,\)"):
+        box_ops.clip(boxes[0], (10, 8))

@@ -43,10 +43,6 @@ class Colors(NamedTuple):
         """Distances of each pixel from its own grey value times ``factor`` (N,)."""
         return self._replace(saturation=self.saturation * factor)
 
-    def changes(self) -> bool:
-        """Whether any picture is changed."""
-        return bool((self.gain != 1).any() or (self.saturation != 1).any() or self.lift.any())
-
     def matrices(self, channels: int) -> tuple[Tensor, Tensor]:
         """The map as matrices: (N, C, C) for pixels and (N, C) for the picture's mean of each."""
         weights = np.array([RED, GREEN, BLUE] if channels == 3 else [1.0])

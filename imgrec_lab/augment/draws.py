@@ -185,9 +185,7 @@ def _clipped(
 
     A box without area has a share of 0.
     """
-    height, width = image_size
-    limits = torch.tensor([width, height, width, height]).to(boxes)
-    inside = boxes.clamp(min=0).minimum(limits)
+    inside = box_ops.clip(boxes, image_size)
     shown = box_ops.area(inside)
     if hole is not None:
         top_left, bottom_right = inside[:, :2].maximum(hole[:2]), inside[:, 2:].minimum(hole[2:])

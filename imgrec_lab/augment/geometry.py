@@ -22,11 +22,6 @@ GREY = 0.5  # of white; what is filled in where there is no picture
 _PADDING: dict[str, str] = {"reflect": "reflection", "edge": "border", "grey": "zeros"}
 
 
-def identity(n: int) -> Tensor:
-    """N maps (N, 3, 3) that leave everything where it is."""
-    return torch.eye(3, dtype=torch.float64).expand(n, 3, 3)
-
-
 def mirror(mirrored: Tensor, image_size: tuple[int, int]) -> Tensor:
     """Left and right exchanged where ``mirrored`` (N,) bool: (N, 3, 3)."""
     sign = 1.0 - 2.0 * _array(mirrored)

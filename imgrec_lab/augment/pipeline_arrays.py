@@ -5,6 +5,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from imgrec_lab import box_ops
 from imgrec_lab.augment.checking import check_image
 from imgrec_lab.box_ops import Target
 
@@ -48,9 +49,7 @@ def to_data(target: Target, image_size: tuple[int, int]) -> dict[str, np.ndarray
     Boxes are cut to the picture, and those with nothing in it are left out; ``index`` says for each
     box which object of ``target`` it is. Keypoints are measured from the centre of the first pixel.
     """
-    height, width = image_size
-    edge = torch.tensor([width, height, width, height], dtype=torch.float32)
-    boxes = target["boxes"].float().clamp(min=torch.zeros(4), max=edge)  # (M, 4)
+    boxes = box_ops.clip(target["boxes"].float(), image_size)  # (M, 4)
     index = (boxes[:, 2:] > boxes[:, :2]).all(dim=1).nonzero()[:, 0]
     data = {"bboxes": boxes[index].numpy(), "index": index.numpy()}
     if "masks" in target and len(target["masks"]):

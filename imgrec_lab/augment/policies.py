@@ -92,10 +92,10 @@ class Policy:
 
     def _happens(self, lots: np.ndarray, order: np.ndarray) -> np.ndarray:
         """Which step happens to which picture: (S, N) bool."""
-        happens = lots < np.array([[step.p] for step in self.steps]).reshape(-1, 1)
+        happens = lots < np.array([step.p for step in self.steps])[:, None]
         if self.choose is None:
             return happens
-        mixes = np.array([[isinstance(step, MixStep)] for step in self.steps]).reshape(-1, 1)
+        mixes = np.array([isinstance(step, MixStep) for step in self.steps], dtype=bool)[:, None]
         rank = (order + mixes).argsort(axis=0).argsort(axis=0)  # mixing steps come last
         return happens & ((rank < self.choose) | mixes)
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from imgrec_lab import box_ops
 from imgrec_lab.augment.checking import check_target
 from imgrec_lab.box_ops import Target
 
@@ -124,10 +125,7 @@ def _wrapped(target: Target, image_size: tuple[int, int]) -> dict:
 
 
 def _plain(wrapped: dict, image_size: tuple[int, int]) -> Target:
-    height, width = image_size
-    boxes = wrapped["boxes"].as_subclass(Tensor).float()  # (M, 4)
-    edge = torch.tensor([width, height, width, height], device=boxes.device)
-    boxes = boxes.clamp(min=torch.zeros_like(edge), max=edge)
+    boxes = box_ops.clip(wrapped["boxes"].as_subclass(Tensor).float(), image_size)  # (M, 4)
     kept = (boxes[:, 2:] > boxes[:, :2]).all(dim=1)  # (M,)
     target = {"boxes": boxes[kept], "labels": wrapped["labels"][kept]}
     if "masks" in wrapped:

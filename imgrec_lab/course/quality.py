@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from imgrec_lab import box_ops, datasets, models, runtime, scenes, train
 from imgrec_lab.audit import label_errors
@@ -41,10 +41,35 @@ def learn(
         seed: of the first weights and the order of the pictures.
         shown: pictures shown in training, whether they are new or old.
     """
+    epochs = max(1, shown // len(data))
+    return accuracies(trained(data, seed=seed, epochs=epochs, widths=(8, 32, 64)), tests)
+
+
+def trained(
+    data: ImageSet,
+    *,
+    seed: int,
+    epochs: int,
+    widths: Sequence[int],
+    augment: train.Augment | None = None,
+) -> nn.Module:
+    """A QuickCNN after ``epochs`` over ``data`` in batches of 64, shuffled.
+
+    Args:
+        data: pictures of 16 x 16 pixels or more.
+        seed: of the first weights, the order of the pictures and what ``augment`` draws.
+        epochs, augment: see ``train.fit``.
+        widths: see ``models.QuickCNN``.
+    """
     runtime.seed_everything(seed)
-    model = models.QuickCNN(len(data.classes), widths=(8, 32, 64))
+    model = models.QuickCNN(len(data.classes), widths=widths)
     loader = datasets.make_loader(data, batch_size=64, shuffle=True, seed=seed)
-    train.fit(model, loader, epochs=max(1, shown // len(data)), lr=0.015)
+    train.fit(model, loader, epochs=epochs, lr=0.015, augment=augment)
+    return model
+
+
+def accuracies(model: nn.Module, tests: Mapping[str, ImageSet]) -> dict[str, float]:
+    """The share of each test set that the model names rightly."""
     return {
         name: train.evaluate(model, datasets.make_loader(test)).accuracy
         for name, test in tests.items()
@@ -115,7 +140,6 @@ def annotate(
         seed: the same person on the same day.
     """
     generator = torch.Generator().manual_seed(seed)
-    height, width = image_size
     marked = []
     for target in targets:
         seen = torch.rand(len(target["boxes"]), generator=generator) >= missed
@@ -124,8 +148,7 @@ def annotate(
         wrong = torch.rand(len(labels), generator=generator) < misread
         wrong &= labels < _SPEED_LIMITS
         labels[wrong] = (labels[wrong] + 1) % _SPEED_LIMITS
-        limits = torch.tensor([width, height, width, height])
-        marked.append({"boxes": boxes.round().clamp(min=0).minimum(limits), "labels": labels})
+        marked.append({"boxes": box_ops.clip(boxes.round(), image_size), "labels": labels})
     return marked
 
 

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from imgrec_lab import annotations, runtime
+from imgrec_lab import annotations, box_ops, runtime
 from imgrec_lab.annotations import AnnotationSet, Instance, Picture
 from imgrec_lab.box_ops import Target
 from imgrec_lab.datasets import image_files, splitting
@@ -130,7 +130,7 @@ def _placed(picture: Picture, image_size: tuple[int, int], fit: Fit) -> Target:
     size = picture.height, picture.width
     scale_x, scale_y, left, top = image_files.placing(size, image_size, fit)
     boxes = target["boxes"] * torch.tensor([scale_x, scale_y] * 2) + torch.tensor([left, top] * 2)
-    boxes = torch.minimum(boxes.clamp(min=0), torch.tensor([image_size[1], image_size[0]] * 2))
+    boxes = box_ops.clip(boxes, image_size)
     seen = (boxes[:, 2:] > boxes[:, :2]).all(dim=1)  # (M,)
     placed: Target = {"boxes": boxes[seen], "labels": target["labels"][seen]}
     if "masks" in target:
