@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from imgrec_lab import box_ops, datasets, models, runtime, scenes, train
 from imgrec_lab.audit import label_errors
@@ -41,35 +41,10 @@ def learn(
         seed: of the first weights and the order of the pictures.
         shown: pictures shown in training, whether they are new or old.
     """
-    epochs = max(1, shown // len(data))
-    return accuracies(trained(data, seed=seed, epochs=epochs, widths=(8, 32, 64)), tests)
-
-
-def trained(
-    data: ImageSet,
-    *,
-    seed: int,
-    epochs: int,
-    widths: Sequence[int],
-    augment: train.Augment | None = None,
-) -> nn.Module:
-    """A QuickCNN after ``epochs`` over ``data`` in batches of 64, shuffled.
-
-    Args:
-        data: pictures of 16 x 16 pixels or more.
-        seed: of the first weights, the order of the pictures and what ``augment`` draws.
-        epochs, augment: see ``train.fit``.
-        widths: see ``models.QuickCNN``.
-    """
     runtime.seed_everything(seed)
-    model = models.QuickCNN(len(data.classes), widths=widths)
+    model = models.QuickCNN(len(data.classes), widths=(8, 32, 64))
     loader = datasets.make_loader(data, batch_size=64, shuffle=True, seed=seed)
-    train.fit(model, loader, epochs=epochs, lr=0.015, augment=augment)
-    return model
-
-
-def accuracies(model: nn.Module, tests: Mapping[str, ImageSet]) -> dict[str, float]:
-    """The share of each test set that the model names rightly."""
+    train.fit(model, loader, epochs=max(1, shown // len(data)), lr=0.015)
     return {
         name: train.evaluate(model, datasets.make_loader(test)).accuracy
         for name, test in tests.items()

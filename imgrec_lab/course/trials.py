@@ -6,7 +6,7 @@ way, so that only the augmentation or the data differ.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,10 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from imgrec_lab import augment, box_ops, datasets, metrics, scenes, train
+from imgrec_lab import augment, box_ops, datasets, metrics, models, runtime, scenes, train
 from imgrec_lab.augment import Policy, geometry
 from imgrec_lab.course import quality
-from imgrec_lab.course.quality import accuracies as accuracies  # shared by both lessons
 from imgrec_lab.datasets import ImageSet
 
 SIDE_PX = 32
@@ -135,9 +134,19 @@ def train_on(
     Returns:
         The network, for pictures in [0, 1], in evaluation mode.
     """
-    epochs = max(1, round(shown / len(data)))
-    widths = (16, 32, 64)
-    return quality.trained(data, seed=seed, epochs=epochs, widths=widths, augment=policy).eval()
+    runtime.seed_everything(seed)
+    model = models.QuickCNN(len(data.classes), widths=(16, 32, 64))
+    loader = datasets.make_loader(data, batch_size=64, shuffle=True, seed=seed)
+    train.fit(model, loader, epochs=max(1, round(shown / len(data))), lr=0.015, augment=policy)
+    return model.eval()
+
+
+def accuracies(model: nn.Module, tests: Mapping[str, ImageSet]) -> dict[str, float]:
+    """The share of each test set that the model names rightly."""
+    return {
+        name: train.evaluate(model, datasets.make_loader(test)).accuracy
+        for name, test in tests.items()
+    }
 
 
 def confusion(model: nn.Module, data: ImageSet) -> Tensor:
