@@ -16,6 +16,8 @@ from torch import Tensor
 from imgrec_lab import metrics
 from imgrec_lab.plots import figures
 from imgrec_lab.plots.box_plots import show_boxes
+from imgrec_lab.plots.dense_plots import assignment, dense_scores
+from imgrec_lab.plots.detection_plots import error_breakdown, precision_recall
 from imgrec_lab.plots.effect_plots import effects, pixel_histogram
 from imgrec_lab.plots.figures import (
     BLUE,
@@ -29,6 +31,7 @@ from imgrec_lab.plots.figures import (
     SKY,
     VERMILLION,
 )
+from imgrec_lab.plots.found_objects import detections
 from imgrec_lab.plots.image_plots import (
     feature_maps,
     filters,
@@ -52,10 +55,11 @@ from imgrec_lab.plots.training_plots import (
 
 __all__ = [
     "BLUE", "GREEN", "ORANGE", "PALETTE", "SKY", "VERMILLION",
-    "class_accuracy", "compare", "confusion_matrix", "curve_sheet", "curves", "descent", "effects",
-    "feature_maps", "filters", "gradient_histogram", "kernel_response", "lines", "pixel_histogram",
-    "pixel_values", "predictions", "probabilities", "range_test", "rate_curve", "receptive_field",
-    "score_table", "show_boxes", "show_images", "sweep", "time_split",
+    "assignment", "class_accuracy", "compare", "confusion_matrix", "curve_sheet", "curves",
+    "dense_scores", "descent", "detections", "effects", "error_breakdown", "feature_maps",
+    "filters", "gradient_histogram", "kernel_response", "lines", "pixel_histogram", "pixel_values",
+    "precision_recall", "predictions", "probabilities", "range_test", "rate_curve",
+    "receptive_field", "score_table", "show_boxes", "show_images", "sweep", "time_split",
 ]  # fmt: skip
 
 

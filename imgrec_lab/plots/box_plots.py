@@ -1,21 +1,20 @@
-"""Boxes on pictures; reached as ``plots.show_boxes``."""
+"""Boxes and masks on pictures; reached as ``plots.show_boxes``."""
 
+import re
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from imgrec_lab.plots import figures
+from imgrec_lab.plots import box_names, figures
 from imgrec_lab.plots.figures import INK, PALETTE
 
-_POINTS = 8.0  # of the names
-_LINE = 1.5 * _POINTS  # height of a name with its background, points
-_CHARACTER = 0.58 * _POINTS  # mean width, points
-
-Rect = tuple[float, float, float, float]
+_INCHES = 4.2  # width of a picture with few names
+_SCORE = re.compile(r"\s+[01]?\.\d+$")  # at the end of a name
 
 
 def show_boxes(
@@ -24,7 +23,8 @@ def show_boxes(
     names: Sequence[str] | None = None,
     *,
     colors: str | Sequence[str] | None = None,
-    linestyle: str = "-",
+    linestyle: str | Sequence[str] = "-",
+    masks: Tensor | None = None,
     title: str = "",
     ax: Axes | None = None,
 ) -> Axes:
@@ -34,87 +34,94 @@ def show_boxes(
         image: (C, H, W) uint8, or float in [0, 1]; None adds boxes to what ``ax`` shows already.
         boxes: (M, 4) xyxy pixels, half-open, so a box runs along the edges of pixels.
         names: M texts, such as class names with scores; None writes nothing.
-        colors: one for all boxes or one a box; default a colour for each different name.
-        linestyle: "-" or "--", to tell two annotators or truth and prediction apart.
+        colors: one for all boxes or one a box; default a colour for each different name, whatever
+            score stands at its end.
+        linestyle: such as "-" or "--", to tell two annotators or truth and prediction apart; one
+            for all boxes or one a box.
+        masks: (M, H, W) bool, filled thinly and outlined in the colours of the boxes.
         title: the line above.
         ax: axes to draw on.
 
     Raises:
-        ValueError: if boxes are not (M, 4), or names or colours are not one a box.
+        ValueError: if boxes are not (M, 4), or names, colours, line styles or masks are not one
+            a box.
+        TypeError: if masks are not bool.
     """
     boxes = torch.as_tensor(boxes).detach().cpu().float()
     if boxes.ndim != 2 or boxes.shape[1] != 4:
         raise ValueError(
             f"boxes must have shape (M, 4); got {tuple(boxes.shape)}. For one box use box[None]."
         )
-    colors = _one_each(colors, names, len(boxes))
     if names is not None and len(names) != len(boxes):
         raise ValueError(f"names must be one a box: {len(boxes)}; got {len(names)}.")
+    colors = _colors_of(names, len(boxes)) if colors is None else colors
+    colors = _one_each(colors, "colors", len(boxes))
+    styles = _one_each(linestyle, "linestyle", len(boxes))
+    if masks is not None:
+        masks = _checked_masks(masks, image, len(boxes))
     if image is not None:
-        picture = figures.paint_picture(image)
-        height, width = picture.shape[:2]
-        ax = figures.new_axes(ax, 4.2, 4.2 * height / width + 0.35)
-        ax.imshow(picture, interpolation="nearest" if width < 400 else "antialiased")
-        ax.set_axis_off()
-        ax.set_title(title, loc="left", fontsize=11, color=INK)
+        ax = _show_picture(image, title, ax, crowded=len(names or ()) > 8)
     elif ax is None:
         raise ValueError("image must be a picture, or ax must be axes that show one; got neither.")
-    for (x1, y1, x2, y2), color in zip(boxes.tolist(), colors, strict=True):
+    if masks is not None:
+        _paint_masks(ax, masks, colors)
+    for (x1, y1, x2, y2), color, style in zip(boxes.tolist(), colors, styles, strict=True):
         corner, sides = (x1 - 0.5, y1 - 0.5), (x2 - x1, y2 - y1)  # imshow counts from centres
-        ax.add_patch(Rectangle(corner, *sides, fill=False, ec=color, lw=1.8, ls=linestyle))
-    if names is not None:
-        _write_names(ax, boxes.tolist(), names, colors)
+        ax.add_patch(Rectangle(corner, *sides, fill=False, ec=color, lw=1.8, ls=style))
+    if names:
+        box_names.write_names(ax, boxes.tolist(), names, colors)
     return ax
 
 
-def _one_each(
-    colors: str | Sequence[str] | None, names: Sequence[str] | None, count: int
-) -> list[str]:
-    if colors is None:
-        different = list(dict.fromkeys(names or []))
-        return [
-            PALETTE[1 + different.index(name) % (len(PALETTE) - 1)] for name in names or []
-        ] or [PALETTE[1]] * count
-    colors = [colors] * count if isinstance(colors, str) else list(colors)
-    if len(colors) != count:
-        raise ValueError(f"colors must be one for all boxes or one a box: {count}; got {colors}.")
-    return colors
+def _show_picture(image: Tensor, title: str, ax: Axes | None, *, crowded: bool) -> Axes:
+    picture = figures.paint_picture(image)
+    height, width = picture.shape[:2]
+    inches = max(_INCHES, min(1.6, 1.3 * width / height) * _INCHES) if crowded else _INCHES
+    ax = figures.new_axes(ax, inches, inches * height / width + 0.35)
+    ax.imshow(picture, interpolation="nearest" if width < 400 else "antialiased")
+    ax.set_axis_off()
+    ax.set_title(title, loc="left", fontsize=11, color=INK)
+    return ax
 
 
-def _write_names(
-    ax: Axes, boxes: Sequence[Sequence[float]], names: Sequence[str], colors: Sequence[str]
-) -> None:
-    right, left = sorted(ax.get_xlim(), reverse=True)
-    bottom, top = sorted(ax.get_ylim(), reverse=True)
-    pixel = (right - left) / (ax.bbox.width * 72 / ax.figure.dpi)  # picture pixels a point
-    placed: list[Rect] = []
-    for box, name, color in zip(boxes, names, colors, strict=True):
-        size = (len(name) * _CHARACTER + 5) * pixel, _LINE * pixel
-        place = _free_place(box, size, (left, top, right, bottom), placed)
-        placed.append(place)
-        ink = "white" if sum(to_rgb(color)) < 1.4 else INK
-        ax.text(
-            place[0], place[3], f" {name} ", fontsize=_POINTS, color=ink, ha="left", va="bottom",
-            bbox={"boxstyle": "square,pad=0.12", "fc": color, "ec": "none"}, in_layout=False,
-        )  # fmt: skip
+def _colors_of(names: Sequence[str] | None, count: int) -> list[str]:
+    """A colour for each different name; a score at its end makes no difference."""
+    plain = [_SCORE.sub("", name) for name in names] if names else [""] * count
+    different = list(dict.fromkeys(plain))
+    return [PALETTE[1 + different.index(name) % (len(PALETTE) - 1)] for name in plain]
 
 
-def _free_place(
-    box: Sequence[float], size: tuple[float, float], limits: Rect, placed: Sequence[Rect]
-) -> Rect:
-    """The first place near a box, inside the picture, that hides none of ``placed``."""
-    x1, y1, x2, y2 = box
-    width, height = size
-    left, top, right, bottom = limits
-    places = []
-    for y in (y1 - height, y2, y1 - 2 * height, y2 + height, y1):
-        for x in (x1, x2 - width):
-            x = max(left, min(x, right - width))
-            if top <= y and y + height <= bottom:
-                places.append((x, y, x + width, y + height))
-    free = (place for place in places if not any(_overlap(place, other) for other in placed))
-    return next(free, places[0] if places else (left, top, left + width, top + height))
+def _one_each(values: str | Sequence[str], what: str, count: int) -> list[str]:
+    values = [values] * count if isinstance(values, str) else list(values)
+    if len(values) != count:
+        raise ValueError(f"{what} must be one for all boxes or one a box: {count}; got {values}.")
+    return values
 
 
-def _overlap(a: Rect, b: Rect) -> bool:
-    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+def _checked_masks(masks: Tensor, image: Tensor | None, count: int) -> np.ndarray:
+    masks = torch.as_tensor(masks).detach().cpu()
+    size = masks.shape[1:] if image is None else image.shape[1:]
+    if masks.ndim != 3 or masks.shape != (count, *size):
+        raise ValueError(
+            f"masks must have shape (M, H, W), one for each of the {count} boxes and as large as "
+            f"the picture; got {tuple(masks.shape)}. Of (M, 1, H, W) use masks[:, 0]."
+        )
+    if masks.dtype != torch.bool:
+        raise TypeError(
+            f"masks must be bool; got {masks.dtype}. For probabilities use masks > 0.5."
+        )
+    return masks.numpy()
+
+
+def _paint_masks(ax: Axes, masks: np.ndarray, colors: Sequence[str]) -> None:
+    """A thin tint inside each mask, and a line along its edge."""
+    tint = np.zeros((*masks.shape[1:], 4))  # (H, W, RGBA)
+    rows, columns = (np.arange(-1, side + 1) for side in masks.shape[1:])
+    for mask, color in zip(masks, colors, strict=True):
+        tint[mask] = (*to_rgb(color), 0.35)
+        if mask.any():
+            closed = np.pad(mask, 1).astype(float)  # the line runs along the picture's edge too
+            ax.contour(columns, rows, closed, [0.5], colors=color, linewidths=1.4)
+    height, width = masks.shape[1:]
+    ax.imshow(tint, interpolation="nearest")
+    ax.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))

@@ -17,16 +17,20 @@ from imgrec_lab import explain, plots
 from imgrec_lab.plots import figures
 from imgrec_lab.widgets.widget_annotator import annotator
 from imgrec_lab.widgets.widget_augment import augmentation_explorer
+from imgrec_lab.widgets.widget_boxes import iou_explorer
 from imgrec_lab.widgets.widget_corrector import label_corrector
+from imgrec_lab.widgets.widget_detection import precision_recall_explorer
 from imgrec_lab.widgets.widget_live import LiveCurves
 from imgrec_lab.widgets.widget_parts import Panel, fixed_row, picture_widget, png
 from imgrec_lab.widgets.widget_signs import sign_explorer
+from imgrec_lab.widgets.widget_suppression import nms_explorer
 from imgrec_lab.widgets.widget_upload import predict_picture, predict_upload
 
 __all__ = [
     "KERNELS", "OWN_KERNEL", "LiveCurves", "Panel", "annotator", "augmentation_explorer",
-    "feature_map_explorer", "filter_image", "kernel_explorer", "label_corrector",
-    "predict_picture", "predict_upload", "sign_explorer",
+    "feature_map_explorer", "filter_image", "iou_explorer", "kernel_explorer", "label_corrector",
+    "nms_explorer", "precision_recall_explorer", "predict_picture", "predict_upload",
+    "sign_explorer",
 ]  # fmt: skip
 
 KERNELS = {
