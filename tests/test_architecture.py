@@ -55,7 +55,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "audit": {"datasets", "annotations", "atomic_files", "runtime", "models", "train"},
     "augment": {"box_ops", "atomic_files"},
     "metrics": {"box_ops"},
-    "detect": {"box_ops", "models", "metrics"},
+    "detect": {"box_ops", "models", "metrics", "runtime"},
     "tune": {"train"},
     "bench": {"runtime", "models"},
     "explain": {"models"},

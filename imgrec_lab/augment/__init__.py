@@ -57,12 +57,13 @@ from imgrec_lab.augment.steps import (
     Translate,
 )
 from imgrec_lab.augment.torchvision_transforms import PerPicture, is_torchvision
+from imgrec_lab.augment.windows import Windows
 
 Augment = Callable[[Tensor, Any], tuple[Tensor, Any]]
 
 __all__ = [
     "Augment", "Blur", "Brightness", "Contrast", "Crop", "CutMix", "Cutout", "Draw", "Flip",
-    "MixUp", "Noise", "Policy", "Rotate", "Saturation", "Scale", "Step", "Translate", "blur",
+    "MixUp", "Noise", "Policy", "Rotate", "Saturation", "Scale", "Step", "Translate", "Windows", "blur",
     "brightness", "chain", "contrast", "crop", "cutmix", "cutout", "default_policy", "flip",
     "load_policy", "mixup", "noise", "rotate", "saturation", "scale", "translate",
 ]  # fmt: skip

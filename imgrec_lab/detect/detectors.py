@@ -1,0 +1,153 @@
+"""A dense one-stage detector, small enough to read in one sitting.
+
+Every cell of three feature maps states, for each class, how likely it lies in the middle of such an
+object, and how far it is from there to the object's four sides. No anchors, no second stage.
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from imgrec_lab import box_ops
+from imgrec_lab.box_ops import Detections
+from imgrec_lab.detect import dense_targets, target_checks
+from imgrec_lab.models import Normalize, ResidualBlock, conv_bn_relu
+
+_PRIOR = 0.01  # what an untrained detector believes: 1 % for each class, everywhere
+_CANDIDATES = 1000  # locations and classes of a picture that go into the suppression
+
+
+class Detector(nn.Module):
+    """Backbone, pyramid and one head for all strides.
+
+    Args:
+        num_classes: K.
+        in_channels: 3 for colour, 1 for grey.
+        widths: channels at strides 2, 4, 8 and 16; each after the first is one map of the pyramid.
+        blocks: residual blocks at each stride from 4 on.
+        head_width: channels of the pyramid and its head.
+
+    Source: Lin et al. 2017 (pyramid), https://arxiv.org/abs/1612.03144; Tian et al. 2019 (FCOS),
+    https://arxiv.org/abs/1904.01355.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        *,
+        in_channels: int = 3,
+        widths: Sequence[int] = (24, 64, 96, 128),
+        blocks: Sequence[int] = (2, 1, 1),
+        head_width: int = 64,
+    ):
+        super().__init__()
+        target_checks.check_count("num_classes", num_classes, "Try len(classes).")
+        if not blocks or len(widths) != len(blocks) + 1:
+            raise ValueError(
+                "widths must be one more than blocks, for stride 2 comes first; got "
+                f"{tuple(widths)} and {tuple(blocks)}."
+            )
+        self.num_classes = num_classes
+        self.strides = tuple(4 * 2**level for level in range(len(blocks)))
+        self.normalize = Normalize([0.5] * in_channels, [0.25] * in_channels)
+        self.stem = conv_bn_relu(in_channels, widths[0], stride=2)
+        self.stages = nn.ModuleList(
+            _stage(size_in, size_out, blocks=count)
+            for size_in, size_out, count in zip(widths, widths[1:], blocks, strict=False)
+        )
+        self.laterals = nn.ModuleList(nn.Conv2d(width, head_width, 1) for width in widths[1:])
+        self.classify = _head(head_width, num_classes)
+        self.measure = _head(head_width, 4)
+        nn.init.constant_(self.classify[-1].bias, math.log(_PRIOR / (1 - _PRIOR)))
+        nn.init.constant_(self.measure[-1].bias, 1.0)
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """Answers of all locations, finest map first; H and W are multiples of the last stride.
+
+        Returns:
+            ``logits`` (N, A, K), ``distances`` (N, A, 4) in strides to the left, top, right and
+            bottom, ``points`` (A, 2) and ``strides`` (A,) in pixels.
+        """
+        self._check_size(images)
+        maps, x = [], self.stem(self.normalize(images))  # (N, D, H / 2, W / 2)
+        for stage in self.stages:
+            x = stage(x)
+            maps.append(x)
+        maps = [lateral(x) for lateral, x in zip(self.laterals, maps, strict=True)]
+        for level in reversed(range(len(maps) - 1)):  # what is coarse knows more: pass it down
+            maps[level] = maps[level] + F.interpolate(maps[level + 1], scale_factor=2)
+        points, strides = dense_targets.locations(
+            images.shape[2:], self.strides, device=images.device
+        )
+        return {
+            "logits": _by_location([self.classify(x) for x in maps]),
+            "distances": F.softplus(_by_location([self.measure(x) for x in maps]).float()),
+            "points": points,
+            "strides": strides,
+        }
+
+    @torch.no_grad()
+    def detections(
+        self,
+        images: Tensor,
+        *,
+        score_threshold: float = 0.05,
+        iou_threshold: float = 0.5,
+        max_detections: int = 100,
+    ) -> list[Detections]:
+        """What is found in each picture, the surest first; call ``detect.predict`` for any size.
+
+        Args:
+            images: float (N, C, H, W) in [0, 1], H and W multiples of the last stride.
+            score_threshold: what is less sure is left out.
+            iou_threshold: of two boxes of one class that share more, the surer stays.
+            max_detections: at most so many a picture.
+        """
+        outputs = self(images)
+        points, strides = outputs["points"], outputs["strides"]
+        boxes = dense_targets.decode(outputs["distances"], points, strides)  # (N, A, 4)
+        probs = outputs["logits"].float().sigmoid()  # (N, A, K)
+        return [
+            _suppressed(*one, score_threshold, iou_threshold, max_detections)
+            for one in zip(boxes, probs, strict=True)
+        ]
+
+    def _check_size(self, images: Tensor) -> None:
+        height, width = images.shape[-2:]
+        if height % self.strides[-1] or width % self.strides[-1] or not height * width:
+            raise ValueError(
+                f"images must have sides that are multiples of the largest stride, "
+                f"{self.strides[-1]} pixels; got {height} x {width}. detect.predict takes any "
+                "size; for training choose another image_size."
+            )
+
+
+def _stage(size_in: int, size_out: int, *, blocks: int) -> nn.Sequential:
+    rest = (ResidualBlock(size_out, size_out) for _ in range(blocks - 1))
+    return nn.Sequential(ResidualBlock(size_in, size_out, stride=2), *rest)
+
+
+def _head(width: int, answers: int) -> nn.Sequential:
+    last = nn.Conv2d(width, answers, 3, padding=1)
+    nn.init.normal_(last.weight, std=0.01)
+    return nn.Sequential(conv_bn_relu(width, width), conv_bn_relu(width, width), last)
+
+
+def _by_location(maps: Sequence[Tensor]) -> Tensor:
+    """(N, D, rows, columns) of each stride -> (N, A, D)."""
+    return torch.cat([x.flatten(2) for x in maps], dim=2).transpose(1, 2)
+
+
+def _suppressed(
+    boxes: Tensor, probs: Tensor, score_threshold: float, iou_threshold: float, most: int
+) -> Detections:
+    """From the answers of one picture, boxes (A, 4) and probs (A, K), to its detections."""
+    place, labels = (probs >= score_threshold).nonzero(as_tuple=True)
+    scores = probs[place, labels]
+    scores, order = scores.topk(min(_CANDIDATES, len(scores)))
+    boxes, labels = boxes[place[order]], labels[order]
+    kept = box_ops.nms(boxes, scores, labels=labels, iou_threshold=iou_threshold)[:most]
+    return {"boxes": boxes[kept], "scores": scores[kept], "labels": labels[kept]}
