@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from imgrec_lab.course import data_commands, environment, lessons
+from imgrec_lab.course import data_commands, environment, lessons, model_commands
 
 
 class ContractError(AssertionError):
@@ -91,24 +91,11 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--port", type=int, default=None, help="default: the first free from 8888")
     command.set_defaults(run=_lab)
 
-    command = commands.add_parser("train", help="train on a folder with one sub-folder a class")
-    command.add_argument("--data", required=True, help="the folder, or a set such as signs")
-    command.add_argument("--out", type=Path, default=Path("runs/latest"), help="for the results")
-    command.add_argument("--network", default="resnet", help="tinycnn, quickcnn or resnet")
-    command.add_argument("--image-size", type=int, default=32, help="height and width, pixels")
-    command.add_argument("--epochs", type=int, default=10)
-    command.add_argument("--batch-size", type=int, default=128)
-    command.add_argument("--lr", type=float, default=3e-3, help="the highest learning rate")
-    command.add_argument("--flip", action="store_true", help="mirrored pictures keep their label")
-    command.add_argument("--shift", type=int, default=2, help="pixels of random shift")
-    command.add_argument("--lighting", type=float, default=0.0, help="0 to 1, e.g. 0.3")
-    command.add_argument("--policy", type=Path, help="a saved policy in place of these three")
-    command.add_argument("--label-smoothing", type=float, default=0.0, help="0 to 0.2")
-    command.add_argument("--accumulate", type=int, default=1, help="batches for one step")
-    command.add_argument("--ema-decay", type=float, help="average the weights, e.g. 0.99")
-    command.add_argument("--seed", type=int, default=0)
-    command.add_argument("--resume", action="store_true", help="go on with the run in --out")
-    command.set_defaults(run=_train)
+    command = commands.add_parser("train", help="train on a folder of pictures, and test")
+    model_commands.add_train_to(command)
+
+    command = commands.add_parser("predict", help="what a trained model sees on pictures")
+    model_commands.add_predict_to(command)
 
     command = commands.add_parser("data", help="list, get, check and describe data sets")
     data_commands.add_to(command)
@@ -127,29 +114,6 @@ def _lab(args: argparse.Namespace) -> int:
     from imgrec_lab.course import lab
 
     return lab.serve(lessons.repository_root(), port=args.port)
-
-
-def _train(args: argparse.Namespace) -> int:
-    from imgrec_lab import augment
-    from imgrec_lab.course import recipes
-
-    recipe = recipes.Recipe(
-        network=args.network,
-        image_size=(args.image_size, args.image_size),
-        epochs=args.epochs,
-        batch_size=args.batch_size,
-        lr=args.lr,
-        flip=args.flip,
-        shift_px=args.shift,
-        lighting=args.lighting,
-        policy=augment.load_policy(args.policy).to_json() if args.policy else None,
-        label_smoothing=args.label_smoothing,
-        accumulate=args.accumulate,
-        ema_decay=args.ema_decay,
-        seed=args.seed,
-    )
-    recipes.train_classifier(args.data, args.out, recipe, resume=args.resume)
-    return 0
 
 
 def _notebooks(args: argparse.Namespace) -> int:

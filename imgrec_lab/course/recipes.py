@@ -3,10 +3,8 @@
 import csv
 import functools
 import io
-import json
-import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -24,6 +22,7 @@ from imgrec_lab import (
     runtime,
     train,
 )
+from imgrec_lab.course import run_folder
 
 NETWORKS: dict[str, Callable[[int], nn.Module]] = {
     "tinycnn": lambda num_classes: models.TinyCNN(num_classes),
@@ -106,7 +105,7 @@ def train_classifier(
         ValueError: if a choice makes no sense, or the folder has too few pictures.
     """
     with processes.group():
-        return _train_and_test(data, _writable(Path(out)), recipe, resume)
+        return _train_and_test(data, run_folder.writable(Path(out)), recipe, resume)
 
 
 def _train_and_test(data: str | Path, out: Path, recipe: Recipe, resume: bool) -> history.Score:
@@ -135,7 +134,7 @@ def _train_and_test(data: str | Path, out: Path, recipe: Recipe, resume: bool) -
         augment=_policy(recipe),
         accumulate=recipe.accumulate,
         ema_decay=recipe.ema_decay,
-        checkpoint=_checkpoint(out, resume),
+        checkpoint=run_folder.checkpoint(out, resume),
         on_epoch=lambda so_far: say(history.table_row(so_far.epochs[-1])),
     )
     if run.ended == "interrupted":
@@ -147,7 +146,8 @@ def _train_and_test(data: str | Path, out: Path, recipe: Recipe, resume: bool) -
         for name in ("history.csv", "history.json"):
             run.save(out / name)
         _write_confusion(counts, sets.test.classes, out)
-        _write_result(run, score, recipe, out / "result.json")
+        scores = {"test_accuracy": score.accuracy, "test_images": score.count}
+        run_folder.write_result(out / "result.json", scores, run=run, recipe=recipe)
         if run.ended == "finished":
             (out / "checkpoint.pt").unlink()
     say(f"test: {score.accuracy:.4f} of {score.count:,} pictures right; files in {out}")
@@ -162,44 +162,12 @@ def _read_sets(data: str | Path, recipe: Recipe) -> datasets.Splits:
         sets = datasets.from_folder(
             data, image_size=recipe.image_size, fractions=(0.8, 0.1, 0.1), seed=recipe.seed
         )
-    for level, part in zip(("training", "validation", "test"), sets, strict=True):
-        if len(part) == 0:
-            raise ValueError(
-                f"{data} must hold enough different pictures for training, validation and test; "
-                f"none is left for {level}. Put at least 3 into each class, better 30."
-            )
+    run_folder.check_parts(sets, data, advice="Put at least 3 into each class, better 30.")
     if isinstance(sets.train, datasets.SceneSet):
         raise ValueError(
             f"data must be pictures with one class each; {data!r} has boxes. Try signs or a folder."
         )
     return sets
-
-
-def _checkpoint(out: Path, resume: bool) -> Path:
-    """The run's checkpoint; one that an earlier run left is removed unless this one resumes."""
-    path = out / "checkpoint.pt"
-    if resume and not path.is_file():
-        raise ValueError(f"resume needs a run that was cut off; {out} holds no checkpoint.pt.")
-    if processes.rank() == 0 and not resume:
-        path.unlink(missing_ok=True)
-    processes.wait()
-    return path
-
-
-def _writable(out: Path) -> Path:
-    """The folder ``out``, made where it is missing; OSError in one sentence if it cannot be used.
-
-    Hours of training must not end with results that have nowhere to go.
-    """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=out):
-            return out
-    except OSError as error:
-        raise OSError(
-            f"out must be a folder that can be written; {out} cannot ({error.strerror}). Name "
-            "another one."
-        ) from error
 
 
 def _policy(recipe: Recipe) -> augment.Policy:
@@ -216,11 +184,8 @@ def save_classifier(
     model: nn.Module, classes: tuple[str, ...], recipe: Recipe, path: str | Path
 ) -> Path:
     """Write weights, classes and recipe to ``path``, whole or not at all."""
-    path = Path(path)
-    weights = {name: value.cpu() for name, value in model.state_dict().items()}
-    saved = {"weights": weights, "classes": list(classes), "recipe": asdict(recipe)}
-    atomic_files.write_atomically(path, lambda file: torch.save(saved, file))
-    return path
+    run_folder.save_model(Path(path), model, task="classify", classes=classes, recipe=recipe)
+    return Path(path)
 
 
 def load_classifier(path: str | Path) -> tuple[nn.Module, tuple[str, ...], Recipe]:
@@ -229,19 +194,19 @@ def load_classifier(path: str | Path) -> tuple[nn.Module, tuple[str, ...], Recip
     Raises:
         ValueError: if the file is missing, cut short or no such checkpoint.
     """
-    if not Path(path).is_file():
-        raise ValueError(f"path must be a model.pt that `imgrec-lab train` wrote; no file {path}.")
+    saved = run_folder.read_model(path)
+    if saved["task"] != "classify":
+        raise ValueError(
+            f"path must hold a classifier; {path} was trained with --task {saved['task']}. Use "
+            "detection_recipes.load_detector, or `imgrec-lab predict`, which takes both."
+        )
     try:
-        saved = torch.load(path, map_location="cpu", weights_only=True)
-        recipe = Recipe(**{**saved["recipe"], "image_size": tuple(saved["recipe"]["image_size"])})
+        recipe = Recipe(**saved["recipe"])
         model = NETWORKS[recipe.network](len(saved["classes"]))
         model.load_state_dict(saved["weights"])
-    except Exception as error:  # torch raises many kinds for a damaged file; all mean the same
-        raise ValueError(
-            f"path must be a model.pt that `imgrec-lab train` wrote; {path} is damaged or of "
-            f"another kind ({type(error).__name__}). Train again, or take a backup."
-        ) from error
-    return model.eval(), tuple(saved["classes"]), recipe
+    except Exception as error:  # whatever does not fit, the file is not what it should be
+        raise run_folder.unusable(path, error) from error
+    return model.eval(), saved["classes"], recipe
 
 
 def _test(
@@ -275,17 +240,3 @@ def _write_confusion(counts: torch.Tensor, classes: tuple[str, ...], out: Path) 
     atomic_files.write_atomically(
         out / "confusion.png", lambda file: figure.savefig(file, format="png", dpi=110)
     )
-
-
-def _write_result(run: history.History, score: history.Score, recipe: Recipe, path: Path) -> None:
-    seconds = sum(epoch.seconds for epoch in run.epochs)
-    result = {
-        "test_accuracy": score.accuracy,
-        "test_images": score.count,
-        "train_seconds": round(seconds, 1),
-        "ended": run.ended,
-        "recipe": asdict(recipe),
-        "processes": processes.count(),
-        "machine": runtime.report(),
-    }
-    atomic_files.write_text(path, json.dumps(result, indent=1) + "\n")
