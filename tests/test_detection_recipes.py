@@ -188,19 +188,55 @@ def test_the_policy_is_the_one_that_was_asked_for(folder, tmp_path, monkeypatch)
     assert augment.Flip() in used[1].steps and augment.Flip() not in used[2].steps
 
 
+@pytest.mark.filterwarnings("ignore:no training picture")
+def test_it_learns_from_windows_and_is_judged_on_whole_pictures(folder, tmp_path, monkeypatch):
+    seen = {True: set(), False: set()}  # picture sizes, in training and not
+    forward = detect.Detector.forward
+
+    def forward_and_note(model, images):
+        seen[model.training].add(tuple(images.shape[2:]))
+        return forward(model, images)
+
+    monkeypatch.setattr(detect.Detector, "forward", forward_and_note)
+    command = ["train", "--task", "detect", "--data", str(folder), "--out", str(tmp_path)]
+    choices = ["--image-size", "80x96", "--window", "48", "--epochs", "1", "--flip"]
+    assert course.main([*command, *choices]) == 0
+    assert seen == {True: {(48, 48)}, False: {(80, 96)}}
+    assert detection_recipes.load_detector(tmp_path / "model.pt")[2].window == 48
+
+
+def test_the_policy_works_inside_the_window():
+    recipe = DetectionRecipe(image_size=(64, 64), window=32, flip=True)
+    batch = drawn(6)
+    torch.manual_seed(0)
+    images, targets = detection_recipes._changes(recipe)(batch.images, batch.targets)
+    torch.manual_seed(0)
+    cut = augment.Windows((32, 32))(batch.images, batch.targets)
+    expected_images, expected = detection_recipes._policy(recipe)(*cut)
+    assert images.shape == (6, 3, 32, 32) and torch.equal(images, expected_images)
+    for one, other in zip(targets, expected, strict=True):
+        assert torch.equal(one["boxes"], other["boxes"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
+        (["--window", "40"], "window must be a multiple of 16 pixels, and at most 64"),
+        (["--window", "0"], "at most 64, the picture's shorter side; got 0. Take one larger than"),
+        (["--image-size", "64x96", "--window", "80"], "at most 64, the picture's shorter side; "),
+        (["--network", "fcos", "--window", "32"], "a window is for the network detector; fcos wo"),
+        (["--task", "classify", "--window", "32"], "--window must be left out with --task class"),
         (["--shift", "2"], "--shift must be left out with --task detect"),
         (["--lighting", "0.3", "--label-smoothing", "0.1"], "--label-smoothing and --lighting"),
         (["--network", "resnet"], "network must be one of detector, ssdlite, fcos"),
-        (["--image-size", "100"], "multiples of 32 pixels to detect; got 100 x 100. Try 128"),
-        (["--image-size", "64x0"], "multiples of 32 pixels to detect; got 64 x 0"),
+        (["--image-size", "100"], "multiples of 16 pixels for detector; got 100 x 100. Try 128"),
+        (["--image-size", "64x0"], "multiples of 16 pixels for detector; got 64 x 0"),
+        (["--image-size", "48", "--network", "fcos"], "multiples of 32 pixels for fcos; got 48 x"),
         (["--flip", "--policy", "{policy}"], "takes the place of flip; got both"),
         (["--resume"], "resume needs a run that was cut off"),
         (["--network", "mask_rcnn", "--data", "{bare}"], "mask_rcnn learns from masks"),
         (["--data", "nowhere"], "nowhere"),
-        (["--data", "{classes}"], "must hold labels with boxes"),
+        (["--data", "{classes}"], "draw boxes first: widgets.annotator."),
         (["--data", "signs"], "'signs' has one class a picture"),
         (["--data", "{empty}"], "must show objects; none of the 16 in"),
         (["--data", "{few}"], "none is left for validation. Label at least 3"),
@@ -256,6 +292,7 @@ def test_a_class_without_a_training_picture_is_named_and_its_score_is_defined(tm
     assert math.isnan(scores.ap50_per_class[2]) and not math.isnan(scores.ap50)
 
 
+@pytest.mark.filterwarnings("ignore:no training picture")
 def test_test_pictures_without_objects_give_no_score_and_no_crash(folder, tmp_path):
     parts = datasets.from_annotations(folder, image_size=(64, 64))
     parts = parts._replace(test=without_objects(parts.test))

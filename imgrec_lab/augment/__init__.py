@@ -63,8 +63,8 @@ Augment = Callable[[Tensor, Any], tuple[Tensor, Any]]
 
 __all__ = [
     "Augment", "Blur", "Brightness", "Contrast", "Crop", "CutMix", "Cutout", "Draw", "Flip",
-    "MixUp", "Noise", "Policy", "Rotate", "Saturation", "Scale", "Step", "Translate", "Windows", "blur",
-    "brightness", "chain", "contrast", "crop", "cutmix", "cutout", "default_policy", "flip",
+    "MixUp", "Noise", "Policy", "Rotate", "Saturation", "Scale", "Step", "Translate", "Windows",
+    "blur", "brightness", "chain", "contrast", "crop", "cutmix", "cutout", "default_policy", "flip",
     "load_policy", "mixup", "noise", "rotate", "saturation", "scale", "translate",
 ]  # fmt: skip
 

@@ -77,7 +77,7 @@ class Windows:
             if len(target["boxes"]) and chances[row, 0] >= self.background:
                 chosen = int(chances[row, 1] * len(target["boxes"]))
                 box = target["boxes"][chosen].cpu()
-                first[row], end[row] = box[2:].ceil() - side, box[:2].floor()
+                first[row], end[row] = box[2:].ceil() - side, box[:2].floor()  # all of it inside
         low, high = torch.minimum(first, end), torch.maximum(first, end)  # where a box is larger
         drawn = low + chances[:, 2:] * (high - low + 1)
         return drawn.floor().long().clamp(min=0).minimum(last)

@@ -24,7 +24,8 @@ from imgrec_lab.box_ops import Detections
 from imgrec_lab.course import detection_figures, run_folder
 
 NETWORKS = ("detector", "ssdlite", "fcos", "retinanet", "faster_rcnn", "mask_rcnn")
-_MULTIPLE = 32  # pixels: what detect.predict pads to, so that it sees what training saw
+_STRIDE = 16  # pixels, the largest of detect.Detector: what its pictures are multiples of
+_PADDED = 32  # pixels, what torchvision's networks pad to
 _LEAST_SCORE = 0.01  # of a detection that counts for average precision, as in detect.evaluate
 
 
@@ -34,6 +35,7 @@ class DetectionRecipe:
 
     network: str = "detector"
     image_size: tuple[int, int] = (128, 128)
+    window: int | None = None  # pixels: learn from such squares round objects, see augment.Windows
     epochs: int = 20
     batch_size: int = 16
     lr: float = 3e-3
@@ -48,15 +50,31 @@ class DetectionRecipe:
             raise ValueError(
                 f"network must be one of {', '.join(NETWORKS)} to detect; got {self.network!r}."
             )
-        if not all(side > 0 and side % _MULTIPLE == 0 for side in self.image_size):
+        multiple = _STRIDE if self.network == "detector" else _PADDED
+        if not all(side > 0 and side % multiple == 0 for side in self.image_size):
             height, width = self.image_size
             raise ValueError(
-                f"image_size must be multiples of {_MULTIPLE} pixels to detect; got {height} x "
-                f"{width}. Try 128 or 96x160."
+                f"image_size must be multiples of {multiple} pixels for {self.network}; got "
+                f"{height} x {width}. Try 128 or 96x160."
             )
+        if self.window is not None:
+            self._check_window(self.window)
         if self.policy is not None and self.flip:
             raise ValueError(
                 "a policy takes the place of flip; got both. Put Flip into the policy."
+            )
+
+    def _check_window(self, window: int) -> None:
+        if self.network != "detector":
+            raise ValueError(
+                f"a window is for the network detector; {self.network} would scale each window up "
+                "to image_size, and objects with it. Leave window out."
+            )
+        most = min(self.image_size)
+        if not 0 < window <= most or window % _STRIDE:
+            raise ValueError(
+                f"window must be a multiple of {_STRIDE} pixels, and at most {most}, the picture's "
+                f"shorter side; got {window}. Take one larger than most objects, or leave it out."
             )
 
 
@@ -107,7 +125,7 @@ def _train_and_test(
         lr=recipe.lr,
         loss_fn=_loss_of(model),
         score_fn=None,
-        augment=_policy(recipe),
+        augment=_changes(recipe),
         accumulate=recipe.accumulate,
         ema_decay=recipe.ema_decay,
         checkpoint=run_folder.checkpoint(out, resume),
@@ -140,7 +158,7 @@ def _read_sets(data: str | Path, recipe: DetectionRecipe) -> datasets.Splits:
         if annotations.detect_format(data) == "folder":
             raise ValueError(
                 f"{data} must hold labels with boxes; it has one sub-folder a class, and no boxes. "
-                "Use --task classify, or draw boxes first: widgets.annotate."
+                "Use --task classify, or draw boxes first: widgets.annotator."
             )
         sets = datasets.from_annotations(
             data, image_size=recipe.image_size, fractions=(0.8, 0.1, 0.1), seed=recipe.seed
@@ -151,19 +169,31 @@ def _read_sets(data: str | Path, recipe: DetectionRecipe) -> datasets.Splits:
             "--task classify."
         )
     run_folder.check_parts(sets, data, advice="Label at least 3 pictures, better 100.")
-    counts = sets.train.counts()
+    _check_objects(sets.train, data)
+    if recipe.network != "mask_rcnn":
+        return datasets.Splits(*map(_without_masks, sets))
+    if "masks" not in sets.train.targets[0]:  # all of a set have them, or none has
+        raise ValueError(
+            f"mask_rcnn learns from masks; {data} has an object without an outline. Try "
+            "faster_rcnn, which needs boxes only, or streets."
+        )
+    return sets
+
+
+def _check_objects(part: datasets.SceneSet, data: str | Path) -> None:
+    """ValueError where there is nothing to learn, a warning where a class cannot be learned."""
+    counts = part.counts()
     if not any(counts.values()):
         raise ValueError(
-            f"the training pictures must show objects; none of the {len(sets.train):,} in {data} "
-            "has a box. Label some, or look with imgrec-lab data check."
+            f"the training pictures must show objects; none of the {len(part):,} in {data} has a "
+            "box. Label some, or look with imgrec-lab data check."
         )
     if absent := [name for name, count in counts.items() if not count]:
         warnings.warn(
             f"no training picture shows {', '.join(map(repr, absent))}: it will not be found. Add "
             "pictures, or leave the class out.",
-            stacklevel=2,
+            stacklevel=3,
         )
-    return sets if recipe.network == "mask_rcnn" else datasets.Splits(*map(_without_masks, sets))
 
 
 def _without_masks(part: datasets.SceneSet) -> datasets.SceneSet:
@@ -181,6 +211,13 @@ def _build(recipe: DetectionRecipe, num_classes: int) -> nn.Module:
 def _loss_of(model: nn.Module) -> Callable[..., Tensor]:
     own = isinstance(model, detect.TorchvisionDetector)
     return model.loss if own else detect.detection_loss
+
+
+def _changes(recipe: DetectionRecipe) -> augment.Augment:
+    """What happens to training pictures; those to validate and to test stay whole."""
+    if recipe.window is None:
+        return _policy(recipe)
+    return augment.chain(augment.Windows((recipe.window, recipe.window)), _policy(recipe))
 
 
 def _policy(recipe: DetectionRecipe) -> augment.Policy:

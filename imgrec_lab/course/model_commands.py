@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 _OUT = Path("runs/latest")
-_TASKS = ("classify", "detect")
+_FOREIGN = {  # what to say of choices that only the other task has
+    "classify": "only a detector has such a choice. For boxes use --task detect.",
+    "detect": "only a classifier has such a choice. Put shifts and lighting into a --policy.",
+}
 
 
 def add_train_to(command: argparse.ArgumentParser) -> None:
@@ -18,7 +21,7 @@ def add_train_to(command: argparse.ArgumentParser) -> None:
     command.add_argument("--out", type=Path, default=_OUT, help="for the results")
     command.add_argument("--resume", action="store_true", help="go on with the run in --out")
     command.add_argument(
-        "--task", choices=_TASKS, default="classify",
+        "--task", choices=_FOREIGN, default="classify",
         help="classify: one sub-folder a class; detect: boxes in COCO, VOC, YOLO or CSV",
     )  # fmt: skip
     command.set_defaults(run=_train)
@@ -29,6 +32,8 @@ def add_train_to(command: argparse.ArgumentParser) -> None:
 
     add("--network", "tinycnn, quickcnn or resnet / detector, ssdlite, fcos, retinanet, ...")
     add("--image-size", "pixels, 96 or HEIGHTxWIDTH (32 / 128)", type=_image_size)
+    window = "learn from squares of so many pixels round objects (- / whole pictures)"
+    add("--window", window, type=int, metavar="PIXELS")
     add("--epochs", "passes over the pictures (10 / 20)", type=int)
     add("--batch-size", "pictures a step (128 / 16)", type=int)
     add("--lr", "the highest learning rate (0.003)", type=float)
@@ -75,24 +80,24 @@ def _train(args: argparse.Namespace) -> int:
     if task == "classify":
         from imgrec_lab.course import recipes
 
-        recipes.train_classifier(data, out, recipes.Recipe(**choices), resume=resume)
+        recipe = _recipe(recipes.Recipe, choices, task)
+        recipes.train_classifier(data, out, recipe, resume=resume)
     else:
         from imgrec_lab.course import detection_recipes
 
-        _check_choices(choices, detection_recipes.DetectionRecipe)
-        recipe = detection_recipes.DetectionRecipe(**choices)
+        recipe = _recipe(detection_recipes.DetectionRecipe, choices, task)
         detection_recipes.train_detector(data, out, recipe, resume=resume)
     return 0
 
 
-def _check_choices(choices: dict[str, Any], recipe: type) -> None:
-    known = {field.name for field in dataclasses.fields(recipe)}
+def _recipe(kind: type, choices: dict[str, Any], task: str) -> Any:
+    known = {field.name for field in dataclasses.fields(kind)}
     strange = [f"--{name.removesuffix('_px').replace('_', '-')}" for name in choices.keys() - known]
     if strange:
         raise ValueError(
-            f"{' and '.join(sorted(strange))} must be left out with --task detect: only a "
-            "classifier has such a choice. Put shifts and lighting into a --policy."
+            f"{' and '.join(sorted(strange))} must be left out with --task {task}: {_FOREIGN[task]}"
         )
+    return kind(**choices)
 
 
 def _predict(args: argparse.Namespace) -> int:

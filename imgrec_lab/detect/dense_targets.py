@@ -42,7 +42,7 @@ def assign(points: Tensor, strides: Tensor, boxes: Tensor) -> Tensor:
 
     Args:
         points: (A, 2) x and y, pixels.
-        strides: (A,) pixels.
+        strides: (A,) pixels, doubling from map to map; a box is for the map that suits its size.
         boxes: (M, 4) xyxy pixels, or (N, M, 4) for a batch; empty boxes are nobody's.
 
     Returns:

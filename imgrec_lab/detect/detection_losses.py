@@ -12,16 +12,16 @@ from imgrec_lab.box_ops import Target
 from imgrec_lab.detect import dense_targets, target_checks
 from imgrec_lab.detect.dense_targets import NOTHING
 
-Outputs = dict[str, Tensor]
-_BOX_WEIGHT = 2.0
+_BOX_WEIGHT = 2.0  # of the boxes, where the classes count 1
 _DOUBT = 0.75  # weight of background, before it fades with the square of its probability
 
 
-def detection_loss(outputs: Outputs, targets: Sequence[Target]) -> Tensor:
+def detection_loss(outputs: dict[str, Tensor], targets: Sequence[Target]) -> Tensor:
     """Loss of a batch: classes at every location, boxes at those that answer for one.
 
     The class of a location is asked for with the IoU of its box, so that a probability says both
-    what is there and how well it is placed; the sum is divided by the sum of these IoUs.
+    what is there and how well it is placed; the sum is divided by the sum of these IoUs, or 1 if
+    they are less.
 
     Args:
         outputs: of a ``Detector`` in training.
@@ -37,7 +37,7 @@ def detection_loss(outputs: Outputs, targets: Sequence[Target]) -> Tensor:
     """
     target_checks.check_outputs(outputs, ("logits", "distances", "points", "strides"), "Detector")
     logits, points, strides = outputs["logits"], outputs["points"], outputs["strides"]
-    target_checks.check_targets(targets, *logits.shape[::2])
+    target_checks.check_targets(targets, *logits.shape[::2])  # N, K
     boxes = pad_sequence([_counted(target) for target in targets], batch_first=True)  # (N, M, 4)
     labels = pad_sequence([target["labels"] for target in targets], batch_first=True)  # (N, M)
     assigned = dense_targets.assign(points, strides, boxes)  # (N, A), index into M

@@ -6,12 +6,13 @@ object, and how far it is from there to the object's four sides. No anchors, no 
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torchvision.ops import batched_nms
 
-from imgrec_lab import box_ops
 from imgrec_lab.box_ops import Detections
 from imgrec_lab.detect import dense_targets, target_checks
 from imgrec_lab.models import Normalize, ResidualBlock, conv_bn_relu
@@ -39,8 +40,8 @@ class Detector(nn.Module):
         num_classes: int,
         *,
         in_channels: int = 3,
-        widths: Sequence[int] = (24, 64, 96, 128),
-        blocks: Sequence[int] = (2, 1, 1),
+        widths: Sequence[int] = (24, 48, 96, 128),
+        blocks: Sequence[int] = (1, 1, 1),
         head_width: int = 64,
     ):
         super().__init__()
@@ -55,8 +56,8 @@ class Detector(nn.Module):
         self.normalize = Normalize([0.5] * in_channels, [0.25] * in_channels)
         self.stem = conv_bn_relu(in_channels, widths[0], stride=2)
         self.stages = nn.ModuleList(
-            _stage(size_in, size_out, blocks=count)
-            for size_in, size_out, count in zip(widths, widths[1:], blocks, strict=False)
+            _stage(*sizes, blocks=count)
+            for sizes, count in zip(pairwise(widths), blocks, strict=True)
         )
         self.laterals = nn.ModuleList(nn.Conv2d(width, head_width, 1) for width in widths[1:])
         self.classify = _head(head_width, num_classes)
@@ -101,7 +102,8 @@ class Detector(nn.Module):
         """What is found in each picture, the surest first; call ``detect.predict`` for any size.
 
         Args:
-            images: float (N, C, H, W) in [0, 1], H and W multiples of the last stride.
+            images: float (N, C, H, W) in [0, 1], H and W multiples of the last stride; the model
+                in eval mode.
             score_threshold: what is less sure is left out.
             iou_threshold: of two boxes of one class that share more, the surer stays.
             max_detections: at most so many a picture.
@@ -149,5 +151,6 @@ def _suppressed(
     scores = probs[place, labels]
     scores, order = scores.topk(min(_CANDIDATES, len(scores)))
     boxes, labels = boxes[place[order]], labels[order]
-    kept = box_ops.nms(boxes, scores, labels=labels, iou_threshold=iou_threshold)[:most]
+    # Compiled, and equal to box_ops.nms, which is there to be read.
+    kept = batched_nms(boxes, scores, labels, iou_threshold)[:most]
     return {"boxes": boxes[kept], "scores": scores[kept], "labels": labels[kept]}

@@ -11,14 +11,15 @@ from imgrec_lab import box_ops, metrics, runtime
 from imgrec_lab.box_ops import Detections, Target
 from imgrec_lab.detect import target_checks
 
-_MULTIPLE = 32  # pixels: sides are padded to it, which suits the strides of all models here
 _BATCH_PIXELS = 2**20  # pictures of one size are looked at together, up to so many pixels
 
 
 class Finder(Protocol):
     """A model that finds objects: ``Detector``, ``Localiser``, ``TorchvisionDetector``."""
 
-    def detections(self, images: Tensor, **thresholds: Any) -> list[Detections]: ...
+    def detections(
+        self, images: Tensor, *, score_threshold: float, iou_threshold: float, max_detections: int
+    ) -> list[Detections]: ...
 
 
 @torch.no_grad()
@@ -33,7 +34,7 @@ def predict(
     """What ``model`` finds in each picture, on the CPU, the surest first.
 
     Objects should be about as large, in pixels, as those that the model learned from; pictures
-    are padded where a side is no multiple of the strides, never resized.
+    are padded where a side is no multiple of a ``Detector``'s strides, never resized.
 
     Args:
         model: a ``Finder``.
@@ -53,7 +54,7 @@ def predict(
     target_checks.check_count("max_detections", max_detections, "Try 100.")
     weight = next(model.parameters())
     device, precision = weight.device, runtime.pick_precision(weight.device)
-    multiple = max([_MULTIPLE, *getattr(model, "strides", ())])
+    multiple = max(getattr(model, "strides", (1,)))  # no strides: it takes any size as it is
     model.eval()
     found: dict[int, Detections] = {}
     for group in _alike(images, multiple):
@@ -124,11 +125,14 @@ def _rounded(side: int, multiple: int) -> int:
 
 
 def _padded(image: Tensor, multiple: int) -> Tensor:
-    """As float, its lower and right edges repeated until both sides are whole strides."""
+    """As float, filled up with its mean colour, below and to the right, to whole strides."""
     pixels = image.float() / 255 if image.dtype == torch.uint8 else image.float()
     height, width = image.shape[1:]
     below, right = _rounded(height, multiple) - height, _rounded(width, multiple) - width
-    return F.pad(pixels[None], (0, right, 0, below), mode="replicate")[0]
+    if not below and not right:
+        return pixels
+    mean = pixels.mean(dim=(1, 2), keepdim=True)  # repeated edges look like things
+    return F.pad(pixels - mean, (0, right, 0, below)) + mean
 
 
 def _within(found: Detections, image_size: tuple[int, int]) -> Detections:

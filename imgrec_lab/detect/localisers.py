@@ -1,6 +1,7 @@
 """One object a picture: a classifier with four more numbers."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -35,7 +36,7 @@ class Localiser(nn.Module):
         self.normalize = Normalize([0.5] * in_channels, [0.25] * in_channels)
         self.body = nn.Sequential(
             conv_bn_relu(in_channels, widths[0], stride=2),
-            *(ResidualBlock(a, b, stride=2) for a, b in zip(widths, widths[1:], strict=False)),
+            *(ResidualBlock(a, b, stride=2) for a, b in pairwise(widths)),
             ResidualBlock(widths[-1], widths[-1]),
         )
         self.head = nn.Conv2d(widths[-1], num_classes + 5, 1)
@@ -54,9 +55,21 @@ class Localiser(nn.Module):
 
     @torch.no_grad()
     def detections(
-        self, images: Tensor, *, score_threshold: float = 0.0, **unused: float
+        self,
+        images: Tensor,
+        *,
+        score_threshold: float = 0.0,
+        iou_threshold: float = 0.5,
+        max_detections: int = 100,
     ) -> list[Detections]:
-        """One box a picture, with its likeliest class; none where that is less sure than asked."""
+        """One box a picture, with its likeliest class; none where that is less sure than asked.
+
+        Args:
+            images: float (N, C, H, W) in [0, 1], of any size; the model in eval mode.
+            score_threshold: what is less sure is left out.
+            iou_threshold, max_detections: as other models have them; a single box has no other
+                to share with, nor is it ever too many.
+        """
         outputs = self(images)
         scores, labels = outputs["logits"].softmax(dim=1).max(dim=1)  # (N,), (N,)
         found = []
@@ -106,5 +119,5 @@ def localisation_loss(outputs: dict[str, Tensor], targets: Sequence[Target]) -> 
     labels = torch.stack([objects[row][1] for row in rows])  # (P,)
     scale = (there[:, 2:] - there[:, :2]).repeat(1, 2).clamp(min=1)  # (P, 4)
     off = F.smooth_l1_loss(boxes[rows] / scale, there / scale, beta=0.1)
-    overlap = 1 - box_ops.paired_giou(boxes[rows], there)
-    return F.cross_entropy(logits[rows], labels) + overlap.mean() + off
+    apart = 1 - box_ops.paired_giou(boxes[rows], there)  # (P,)
+    return F.cross_entropy(logits[rows], labels) + apart.mean() + off

@@ -7,22 +7,21 @@
     scores = detect.evaluate(model, test_loader)
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torchvision.models import get_model, get_model_weights
+from torchvision.models.detection.anchor_utils import AnchorGenerator, DefaultBoxGenerator
+from torchvision.models.detection.ssd import SSD
+from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
 from imgrec_lab import box_ops, runtime
-from imgrec_lab.box_ops import Target
-
-if TYPE_CHECKING:
-    from imgrec_lab.box_ops import Detections
+from imgrec_lab.box_ops import Detections, Target
 
 _BUILDERS = {
     "ssdlite": "ssdlite320_mobilenet_v3_large",
@@ -185,8 +184,6 @@ def torchvision_detector(
             "image_size must be multiples of 32 pixels, to which pictures are padded; got "
             f"{tuple(image_size)}. Try (128, 128)."
         )
-    from torchvision.models import get_model
-
     background = name not in ("fcos", "retinanet")
     model = get_model(
         _BUILDERS[name], num_classes=num_classes + background, weights=None, weights_backbone=None
@@ -201,15 +198,11 @@ def torchvision_detector(
 
 def _has_background(model: nn.Module) -> bool:
     """Whether label 0 is the background: so in SSD and in the two-stage networks."""
-    from torchvision.models.detection.ssd import SSD
-
     return isinstance(model, SSD) or hasattr(model, "roi_heads")
 
 
 def _take_coco_weights(model: nn.Module, builder: str) -> None:
     """Copy what fits from COCO's model: all but what depends on the number of classes."""
-    from torchvision.models import get_model, get_model_weights
-
     weights = get_model_weights(builder).COCO_V1
     try:
         trained = get_model(builder, weights=weights)
@@ -229,9 +222,6 @@ def _take_coco_weights(model: nn.Module, builder: str) -> None:
 
 def _scale_to(model: nn.Module, image_size: tuple[int, int], *, anchors: bool) -> None:
     """Let ``model`` work at ``image_size``, perhaps with anchors that suit it."""
-    from torchvision.models.detection.anchor_utils import AnchorGenerator, DefaultBoxGenerator
-    from torchvision.models.detection.transform import GeneralizedRCNNTransform
-
     short, long = min(image_size), max(image_size)
     was, owner = model.transform, _anchors_of(model)
     model.transform = GeneralizedRCNNTransform(
