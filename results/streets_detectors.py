@@ -1,9 +1,9 @@
 """Detectors from scratch on drawn streets, four minutes each: ours and torchvision's, one file.
 
 ``python results/streets_detectors.py [NAME…]`` runs all rows, or the named ones, and keeps the rest
-of the JSON file. Every row learns from the same 12,000 scenes of 160 x 160 pixels, for as long as
-240 s allow (600 scenes are timed first), and is tested on 500 others, once. Drawing the scenes is
-not counted; it takes about 25 s.
+of the JSON file. Every row learns from the same 12,000 scenes of 160 x 160 pixels, or from as many
+of them as 240 s allow (600 scenes are timed first), and is tested on 500 others, once. Drawing the
+scenes is not counted; it takes about 25 s.
 """
 
 import json
@@ -11,6 +11,7 @@ import math
 import statistics
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -22,21 +23,19 @@ SIDE, SCENES, TESTS, BUDGET_S = 160, 12_000, 500, 240
 FILE = Path(__file__).with_suffix(".json")
 
 
-def ours(seed: int) -> nn.Module:
+def ours() -> nn.Module:
     return detect.Detector(len(scenes.CLASSES))
 
 
-def torchvision(name: str):
-    return lambda seed: detect.torchvision_detector(
-        name, len(scenes.CLASSES), image_size=(SIDE, SIDE)
-    )
+def theirs(name: str) -> Callable[[], nn.Module]:
+    return lambda: detect.torchvision_detector(name, len(scenes.CLASSES), image_size=(SIDE, SIDE))
 
 
 ROWS = {  # how it is built, what it learns from, batch size, rate, seeds
     "ours": (ours, augment.Windows((48, 48)), 128, 6e-3, (0, 1, 2)),
     "ours, whole pictures": (ours, None, 32, 4e-3, (0,)),
-    "ssdlite": (torchvision("ssdlite"), None, 32, 2e-3, (0,)),
-    "fcos": (torchvision("fcos"), None, 16, 5e-4, (0,)),
+    "ssdlite": (theirs("ssdlite"), None, 32, 2e-3, (0,)),
+    "fcos": (theirs("fcos"), None, 16, 5e-4, (0,)),
 }
 
 
@@ -50,7 +49,7 @@ def trained(name: str, data: datasets.SceneSet, *, epochs: int, seed: int):
     """The model after ``epochs``, and the seconds that its training took."""
     build, windows, batch_size, lr, _ = ROWS[name]
     runtime.seed_everything(seed)
-    model = build(seed)
+    model = build()
     history = train.fit(
         model,
         datasets.make_loader(data, batch_size=batch_size, shuffle=True, seed=seed),
@@ -83,7 +82,11 @@ def latency_ms(model: nn.Module, images: torch.Tensor) -> dict[str, float]:
         model.detections(image, score_threshold=0.3)
         times.append(1000 * (time.perf_counter() - start))
     low, median, high = statistics.quantiles(times[10:], n=4)
-    return {"median": round(median, 2), "lower_quartile": round(low, 2), "upper": round(high, 2)}
+    return {
+        "median": round(median, 2),
+        "lower_quartile": round(low, 2),
+        "upper_quartile": round(high, 2),
+    }
 
 
 def run(name: str, data: datasets.SceneSet, test: datasets.SceneSet) -> dict:

@@ -22,7 +22,14 @@ sys.path.insert(0, str(ROOT))
 
 from imgrec_lab.course import notebooks  # noqa: E402  the path has to be set first
 
-LESSONS = ("00_start_here", "01_fundamentals", "02_data", "03_training", "04_augmentation")
+LESSONS = (
+    "00_start_here",
+    "01_fundamentals",
+    "02_data",
+    "03_training",
+    "04_augmentation",
+    "07_localisation_vs_detection",
+)
 OVERLAY = ROOT / ".venv-colab"
 WIDGETS_VERSION = "7.7.1"
 

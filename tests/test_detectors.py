@@ -23,8 +23,8 @@ def small_detector(num_classes: int = 3, *, seed: int = 0, **choices) -> detect.
     """As built, but with answers that differ from place to place."""
     torch.manual_seed(seed)
     model = detect.Detector(num_classes, **{**SMALL, **choices}).eval()
-    nn.init.normal_(model.classify[-1].weight, std=10)
-    nn.init.normal_(model.measure[-1].weight, std=3)
+    nn.init.normal_(model.classify.last.weight, std=10)
+    nn.init.normal_(model.measure.last.weight, std=3)
     return model
 
 

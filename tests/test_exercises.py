@@ -1,8 +1,9 @@
 """Each exercise against its solution, other right answers, and wrong ones that learners write.
 
 The wrong answers are written anew here, as a learner would, and not taken from the exercises; each
-must be rejected with the message that belongs to it. Answers of lessons 02 to 04 stand in
-``test_preparation_exercises``, ``test_training_exercises`` and ``test_augmentation_exercises``.
+must be rejected with the message that belongs to it. Answers of lessons 02 to 04 and 07 stand in
+``test_preparation_exercises``, ``test_training_exercises``, ``test_augmentation_exercises`` and
+``test_localisation_exercises``.
 """
 
 import dataclasses
@@ -11,6 +12,7 @@ import math
 import numpy as np
 import pytest
 import test_augmentation_exercises
+import test_localisation_exercises
 import test_preparation_exercises
 import test_training_exercises
 import torch
@@ -106,6 +108,7 @@ RIGHT = {
     **test_preparation_exercises.RIGHT,
     **test_training_exercises.RIGHT,
     **test_augmentation_exercises.RIGHT,
+    **test_localisation_exercises.RIGHT,
 }
 
 
@@ -254,6 +257,7 @@ WRONG = {
     **test_preparation_exercises.WRONG,
     **test_training_exercises.WRONG,
     **test_augmentation_exercises.WRONG,
+    **test_localisation_exercises.WRONG,
 }
 
 

@@ -97,8 +97,19 @@ def test_masks_that_are_missing_and_boxes_of_nan_are_named():
         model.loss(outputs, [EMPTY, bare])
     model = TorchvisionDetector(Recorder(), 3)
     bare["boxes"][0, 2] = torch.nan
-    with pytest.raises(ValueError, match=r"finite numbers; targets\[0\] holds NaN"):
-        model.loss(outputs, [bare])
+    one = model(torch.zeros(1, 3, 8, 8))
+    with pytest.raises(ValueError, match=r"finite numbers; targets\[0\] has NaN"):
+        model.loss(one, [bare])
+
+
+@pytest.mark.parametrize("label", [-1, 3, 99])
+def test_a_class_that_the_model_has_not_is_named(label):
+    model = TorchvisionDetector(Recorder(), 3)
+    target = {"boxes": torch.tensor([[0.0, 0, 2, 2]]), "labels": torch.tensor([label])}
+    with pytest.raises(ValueError, match=rf"must lie in 0..2, .*targets\[0\] has {label}"):
+        model.loss(model(torch.zeros(1, 3, 8, 8)), [target])
+    with pytest.raises(ValueError, match="one a picture: 2; got 1"):
+        model.loss(model(torch.zeros(2, 3, 8, 8)), [EMPTY])
 
 
 def test_the_loss_is_of_the_weights_that_saw_the_pictures():
@@ -306,7 +317,7 @@ def test_weights_that_cannot_be_had_are_explained(no_network):
     ("choices", "sentence"),
     [
         ({"name": "yolo"}, "name must be one of ssdlite, fcos, .*; got 'yolo'"),
-        ({"num_classes": 0}, "num_classes must be at least 1; got 0"),
+        ({"num_classes": 0}, "num_classes must be a whole number of at least 1; got 0"),
         ({"image_size": (100, 128)}, r"multiples of 32 pixels, .*; got \(100, 128\)"),
         ({"image_size": (0, 128)}, r"multiples of 32 pixels, .*; got \(0, 128\)"),
     ],

@@ -61,8 +61,8 @@ class Windows:
                 f"images must be at least as large as a window, {self.size[0]} x {self.size[1]}; "
                 f"got {height} x {width}. Choose a smaller size."
             )
-        corners = self._draw(targets, (height, width)).to(images.device)  # (N, 2)
-        return _cut(images, corners, self.size), [
+        corners = self._draw(targets, (height, width))  # (N, 2)
+        return _cut(images, corners.to(images.device), self.size), [
             self._moved(target, corner)
             for target, corner in zip(targets, corners.tolist(), strict=True)
         ]

@@ -53,7 +53,7 @@ def _check_arguments(
                 f"{name} must have shape ({len(boxes)},), one a box; got {tuple(values.shape)}."
             )
     if not 0 <= iou_threshold <= 1:
-        raise ValueError(f"iou_threshold must lie in [0, 1]; got {iou_threshold}.")
+        raise ValueError(f"iou_threshold must lie in [0, 1]; got {iou_threshold}. Try 0.5.")
     if not torch.isfinite(torch.cat([boxes, scores[:, None]], dim=1)).all():
         raise ValueError(
             "boxes and scores must be finite; some are NaN or infinite. "

@@ -1,6 +1,5 @@
 """The figures of a trained detector: test pictures with what was found, and a curve a class."""
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -85,6 +84,4 @@ def _panels(count: int, height: float) -> tuple[Figure, list]:
 
 
 def _save(figure: Figure, path: Path) -> None:
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=110)
-    atomic_files.write_atomically(path, lambda file: file.write(picture.getvalue()))
+    atomic_files.write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=110))

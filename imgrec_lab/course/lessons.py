@@ -110,9 +110,10 @@ LESSONS: tuple[Lesson, ...] = (
         name="07_localisation_vs_detection",
         title="Localisation against detection",
         question="Is it there, where is it, what and how many are they?",
+        minutes_cpu=3,
         prerequisites=("03_training",),
+        modules=("box_ops", "detect", "metrics", "augment", "train", "plots", "widgets", "checks"),
         difficulty=2,
-        planned=True,
     ),
     Lesson(
         name="08_detectors",

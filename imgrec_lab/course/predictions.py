@@ -1,6 +1,5 @@
 """What a trained model says of picture files: ``imgrec-lab predict``."""
 
-import io
 import itertools
 import json
 from collections.abc import Callable, Sequence
@@ -170,9 +169,7 @@ def _draw(image: Tensor, objects: Sequence[dict[str, Any]], path: Path) -> None:
     names = [f"{item['class']} {item['score']:.2f}" for item in objects]
     ax = figure.add_axes((0, 0, 1, 1))
     plots.show_boxes(image, boxes, names, ax=ax).set_aspect("auto")  # of 1 x 4000, shows the row
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png")
-    atomic_files.write_atomically(path, lambda file: file.write(picture.getvalue()))
+    atomic_files.write_atomically(path, lambda file: figure.savefig(file, format="png"))
 
 
 def _in_words(record: dict[str, Any]) -> str:

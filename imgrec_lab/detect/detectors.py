@@ -21,8 +21,38 @@ _PRIOR = 0.01  # what an untrained detector believes: 1 % for each class, everyw
 _CANDIDATES = 1000  # locations and classes of a picture that go into the suppression
 
 
+class Head(nn.Module):
+    """Two convolutions and the answers, shared by all maps of the pyramid; their norms are not.
+
+    Maps of different strides have different statistics. One batch norm for all would see each of
+    them by itself in training and their mixture afterwards, and be right for none.
+
+    Args:
+        width: channels of the maps.
+        answers: numbers that each location answers with.
+        levels: how many maps there are.
+    """
+
+    def __init__(self, width: int, answers: int, *, levels: int):
+        super().__init__()
+        self.convs = nn.ModuleList(
+            nn.Conv2d(width, width, 3, padding=1, bias=False) for _ in range(2)
+        )
+        self.norms = nn.ModuleList(
+            nn.ModuleList(nn.BatchNorm2d(width) for _ in range(levels)) for _ in self.convs
+        )
+        self.last = nn.Conv2d(width, answers, 3, padding=1)
+        nn.init.normal_(self.last.weight, std=0.01)
+
+    def forward(self, maps: Sequence[Tensor]) -> Tensor:
+        """(N, D, rows, columns) of each stride -> (N, A, answers), finest map first."""
+        for conv, norms in zip(self.convs, self.norms, strict=True):
+            maps = [F.relu(norm(conv(x))) for norm, x in zip(norms, maps, strict=True)]
+        return torch.cat([self.last(x).flatten(2) for x in maps], dim=2).transpose(1, 2)
+
+
 class Detector(nn.Module):
-    """Backbone, pyramid and one head for all strides.
+    """Backbone, pyramid and heads.
 
     Args:
         num_classes: K.
@@ -60,10 +90,10 @@ class Detector(nn.Module):
             for sizes, count in zip(pairwise(widths), blocks, strict=True)
         )
         self.laterals = nn.ModuleList(nn.Conv2d(width, head_width, 1) for width in widths[1:])
-        self.classify = _head(head_width, num_classes)
-        self.measure = _head(head_width, 4)
-        nn.init.constant_(self.classify[-1].bias, math.log(_PRIOR / (1 - _PRIOR)))
-        nn.init.constant_(self.measure[-1].bias, 1.0)
+        self.classify = Head(head_width, num_classes, levels=len(blocks))
+        self.measure = Head(head_width, 4, levels=len(blocks))
+        nn.init.constant_(self.classify.last.bias, math.log(_PRIOR / (1 - _PRIOR)))
+        nn.init.constant_(self.measure.last.bias, 1.0)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Answers of all locations, finest map first; H and W are multiples of the last stride.
@@ -84,8 +114,8 @@ class Detector(nn.Module):
             images.shape[2:], self.strides, device=images.device
         )
         return {
-            "logits": _by_location([self.classify(x) for x in maps]),
-            "distances": F.softplus(_by_location([self.measure(x) for x in maps]).float()),
+            "logits": self.classify(maps),
+            "distances": F.softplus(self.measure(maps).float()),
             "points": points,
             "strides": strides,
         }
@@ -130,17 +160,6 @@ class Detector(nn.Module):
 def _stage(size_in: int, size_out: int, *, blocks: int) -> nn.Sequential:
     rest = (ResidualBlock(size_out, size_out) for _ in range(blocks - 1))
     return nn.Sequential(ResidualBlock(size_in, size_out, stride=2), *rest)
-
-
-def _head(width: int, answers: int) -> nn.Sequential:
-    last = nn.Conv2d(width, answers, 3, padding=1)
-    nn.init.normal_(last.weight, std=0.01)
-    return nn.Sequential(conv_bn_relu(width, width), conv_bn_relu(width, width), last)
-
-
-def _by_location(maps: Sequence[Tensor]) -> Tensor:
-    """(N, D, rows, columns) of each stride -> (N, A, D)."""
-    return torch.cat([x.flatten(2) for x in maps], dim=2).transpose(1, 2)
 
 
 def _suppressed(

@@ -22,6 +22,7 @@ from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
 from imgrec_lab import box_ops, runtime
 from imgrec_lab.box_ops import Detections, Target
+from imgrec_lab.detect import target_checks
 
 _BUILDERS = {
     "ssdlite": "ssdlite320_mobilenet_v3_large",
@@ -71,9 +72,11 @@ class TorchvisionDetector(nn.Module):
             targets: N targets; Mask R-CNN needs their masks.
 
         Raises:
-            ValueError: if masks are missing that the model needs, or a box is no number.
+            TypeError, ValueError: if targets are not as the model needs them: number, shapes,
+                classes, masks.
         """
         images = outputs["images"]  # (N, C, H, W)
+        target_checks.check_targets(targets, len(images), self.num_classes)
         prepared = [self._prepared(target, index) for index, target in enumerate(targets)]
         autocast = runtime.pick_precision(images.device).autocast(images.device)
         with self._losses_without_learning(images.device), autocast:
@@ -82,11 +85,6 @@ class TorchvisionDetector(nn.Module):
 
     def _prepared(self, target: Target, index: int) -> dict[str, Tensor]:
         boxes = target["boxes"]
-        if not boxes.isfinite().all():
-            raise ValueError(
-                f"boxes must be finite numbers; targets[{index}] holds NaN or infinity. Look for "
-                "it in the labels, then in the augmentation."
-            )
         kept = box_ops.area(boxes) > 0  # (M,)
         if "crowd" in target:
             kept &= ~target["crowd"]
@@ -177,8 +175,7 @@ def torchvision_detector(
     """
     if name not in _BUILDERS:
         raise ValueError(f"name must be one of {', '.join(_BUILDERS)}; got {name!r}.")
-    if num_classes < 1:
-        raise ValueError(f"num_classes must be at least 1; got {num_classes}.")
+    target_checks.check_count("num_classes", num_classes, "Try len(classes).")
     if image_size is not None and not all(side > 0 and side % 32 == 0 for side in image_size):
         raise ValueError(
             "image_size must be multiples of 32 pixels, to which pictures are padded; got "

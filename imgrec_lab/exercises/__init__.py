@@ -10,6 +10,7 @@ MODULES = {
     "02_data": "preparation",
     "03_training": "training",
     "04_augmentation": "augmentation",
+    "07_localisation_vs_detection": "localisation",
 }
 
 

@@ -11,13 +11,16 @@ from imgrec_lab.box_ops import Detections, Target
 def check_threshold(value: float, name: str) -> None:
     """Refuse what is not a share."""
     if not 0 <= value <= 1:
-        raise ValueError(f"{name} must lie in [0, 1]; got {value}.")
+        raise ValueError(f"{name} must lie in [0, 1]; got {value}. Try 0.5.")
 
 
 def check_finite(values: Tensor, name: str) -> None:
     """Refuse NaN, which would be ranked first without a word, and infinity."""
     if not values.isfinite().all():
-        raise ValueError(f"{name} must be finite; some are NaN or infinite.")
+        raise ValueError(
+            f"{name} must be finite; some are NaN or infinite. Did the training diverge, or is a "
+            "label damaged?"
+        )
 
 
 def checked(
@@ -25,7 +28,7 @@ def checked(
 ) -> tuple[list[Detections], list[Target]]:
     """Both on the CPU, with ``crowd``; refuses what cannot be compared."""
     if num_classes < 1:
-        raise ValueError(f"num_classes must be at least 1; got {num_classes}.")
+        raise ValueError(f"num_classes must be at least 1; got {num_classes}. Try len(classes).")
     if len(detections) != len(targets):
         raise ValueError(
             "detections and targets must be equally many, one a picture; "

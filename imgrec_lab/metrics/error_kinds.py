@@ -23,7 +23,7 @@ class ErrorKind(IntEnum):
     BOTH = 3  # another name and too far off
     DUPLICATE = 4  # on an object that a surer detection has found
     BACKGROUND = 5  # where there is nothing
-    MISSED = 6  # no detection but an object, not found, and for no wrong class or location
+    MISSED = 6  # an object, not a detection: none that is CORRECT, CLASS or LOCATION is on it
     IGNORED = 7  # in a crowd, or beyond the hundred surest of its class: not counted
 
 

@@ -133,8 +133,8 @@ def _draw_steps(ax: Axes, steps: np.ndarray, recall: np.ndarray, color: str, *, 
         edges = np.concatenate([[0.0], recall])
         if fill:
             ax.stairs(steps, edges, fill=True, color=color, alpha=0.14)
-        ax.plot(edges[[*range(len(edges)), -1]], [steps[0], *steps, 0],
-                drawstyle="steps-pre", color=color, lw=2)  # fmt: skip
+        x, y = [*edges, edges[-1]], [steps[0], *steps, 0]  # down to 0 where recall ends
+        ax.plot(x, y, drawstyle="steps-pre", color=color, lw=2)
 
 
 def _dot(count: int) -> float:

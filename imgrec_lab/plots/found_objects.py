@@ -29,7 +29,8 @@ def detections(
     """A picture with what was found rightly (solid), wrongly (dash-dot) and not at all (dashed).
 
     A box is right where its class is and it overlaps an object that no surer box has taken; a wrong
-    one bears the kind of its error, as in ``metrics.detection_errors``.
+    one bears the kind of its error, as in ``metrics.detection_errors``. Missed is every object that
+    no right box is on; there it is one that no mended class or location would find either.
 
     Args:
         image: (C, H, W) uint8, or float in [0, 1].

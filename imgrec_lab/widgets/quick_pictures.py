@@ -40,7 +40,7 @@ class Backdrop:
 
 
 def quick_png(figure: Figure) -> bytes:
-    """The figure as a PNG file, packed in a fifth of the usual time and a little larger."""
+    """The figure as a PNG file: packed several times faster than usual, and a sixth larger."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", pil_kwargs={"compress_level": 1})
     return buffer.getvalue()
