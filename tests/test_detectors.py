@@ -181,13 +181,26 @@ def test_moving_everything_by_whole_cells_moves_what_is_found():
 @pytest.mark.parametrize("with_objects", [True, False])
 def test_every_weight_learns_also_from_pictures_without_objects(with_objects):
     model = detect.Detector(3, **SMALL)
-    target = {"boxes": torch.tensor([[8.0, 8, 30, 24]]), "labels": torch.tensor([2])}
+    boxes = torch.tensor([[2.0, 2, 14, 14], [8, 8, 48, 48], [2, 2, 62, 62]])  # one for each map
+    target = {"boxes": boxes, "labels": torch.tensor([2, 0, 1])}
     targets = [target, NO_BOXES] if with_objects else [NO_BOXES] * 2
     detect.detection_loss(model(random_images(2, 3, 64, 64)), targets).backward()
     for name, weight in model.named_parameters():
         assert weight.grad is not None and weight.grad.isfinite().all(), name
         measures = name.startswith("measure")
         assert weight.grad.any() or (measures and not with_objects) or name.endswith("0.bias"), name
+
+
+def test_each_map_is_normalised_by_what_it_was_trained_with():
+    model = small_detector().train()
+    images = random_images(4, 3, 64, 64)
+    with torch.no_grad():
+        for _ in range(200):  # until the running statistics are those of this batch
+            trained = model(images)
+        used = model.eval()(images)
+    for key in ("logits", "distances"):
+        off = (used[key] - trained[key]).abs().mean(dim=(0, 2))  # (A,)
+        assert (off < 0.1 * trained[key].std()).all(), key
 
 
 def test_a_step_in_one_batch_of_one_picture():
@@ -202,7 +215,9 @@ def test_a_step_in_one_batch_of_one_picture():
 
 def test_weights_of_other_classes_are_refused():
     weights = small_detector(5).state_dict()
-    with pytest.raises(RuntimeError, match=r"size mismatch for classify.2.weight.*\[5, 8, 3, 3\]"):
+    with pytest.raises(
+        RuntimeError, match=r"size mismatch for classify.last.weight.*\[5, 8, 3, 3\]"
+    ):
         small_detector(3).load_state_dict(weights)
 
 
