@@ -49,6 +49,7 @@ def group() -> Iterator[None]:
     me = f"process {rank()} of {count()}"
     try:
         yield
+        wait()  # nobody hangs up while another still listens
     except RuntimeError as error:
         if not _is_lost_connection(error):
             raise
