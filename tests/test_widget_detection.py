@@ -32,7 +32,7 @@ def drawn(parts):
 
 def count_pictures(monkeypatch, module):
     count = []
-    monkeypatch.setattr(module, "quick_png", lambda figure: count.append(figure) or b"")
+    monkeypatch.setattr(module, "png", lambda figure: count.append(figure) or b"")
     return count
 
 

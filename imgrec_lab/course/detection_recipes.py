@@ -262,16 +262,10 @@ def load_detector(path: str | Path) -> tuple[nn.Module, tuple[str, ...], Detecti
     Raises:
         ValueError: if the file is missing, cut short or no such checkpoint.
     """
-    saved = run_folder.read_model(path)
-    if saved["task"] != "detect":
-        raise ValueError(
-            f"path must hold a detector; {path} was trained with --task {saved['task']}. Use "
-            "recipes.load_classifier, or `imgrec-lab predict`, which takes both."
-        )
-    try:
-        recipe = DetectionRecipe(**saved["recipe"])
-        model = _build(recipe, len(saved["classes"]))
-        model.load_state_dict(saved["weights"])
-    except Exception as error:  # whatever does not fit, the file is not what it should be
-        raise run_folder.unusable(path, error) from error
-    return model.eval(), saved["classes"], recipe
+    return run_folder.load_model(
+        path,
+        task="detect",
+        make_recipe=DetectionRecipe,
+        build=_build,
+        other_loader="recipes.load_classifier",
+    )

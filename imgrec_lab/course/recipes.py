@@ -194,19 +194,13 @@ def load_classifier(path: str | Path) -> tuple[nn.Module, tuple[str, ...], Recip
     Raises:
         ValueError: if the file is missing, cut short or no such checkpoint.
     """
-    saved = run_folder.read_model(path)
-    if saved["task"] != "classify":
-        raise ValueError(
-            f"path must hold a classifier; {path} was trained with --task {saved['task']}. Use "
-            "detection_recipes.load_detector, or `imgrec-lab predict`, which takes both."
-        )
-    try:
-        recipe = Recipe(**saved["recipe"])
-        model = NETWORKS[recipe.network](len(saved["classes"]))
-        model.load_state_dict(saved["weights"])
-    except Exception as error:  # whatever does not fit, the file is not what it should be
-        raise run_folder.unusable(path, error) from error
-    return model.eval(), saved["classes"], recipe
+    return run_folder.load_model(
+        path,
+        task="classify",
+        make_recipe=Recipe,
+        build=lambda recipe, num_classes: NETWORKS[recipe.network](num_classes),
+        other_loader="detection_recipes.load_detector",
+    )
 
 
 def _test(

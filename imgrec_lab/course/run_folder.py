@@ -3,6 +3,7 @@
 import json
 import math
 import tempfile
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import torch
 from torch import nn
 
 from imgrec_lab import atomic_files, datasets, history, processes, runtime
+
+_KINDS = {"classify": "classifier", "detect": "detector"}  # what a model is, by its task
 
 
 def writable(out: Path) -> Path:
@@ -78,10 +81,45 @@ def read_model(path: str | Path) -> dict[str, Any]:
         saved["recipe"]["image_size"] = tuple(saved["recipe"]["image_size"])
         return {"task": "classify", **saved, "classes": tuple(saved["classes"])}
     except Exception as error:  # torch raises many kinds for a damaged file; all mean the same
-        raise unusable(path, error) from error
+        raise _unusable(path, error) from error
 
 
-def unusable(path: str | Path, error: Exception) -> ValueError:
+def load_model(
+    path: str | Path,
+    *,
+    task: str,
+    make_recipe: Callable[..., Any],
+    build: Callable[[Any, int], nn.Module],
+    other_loader: str,
+) -> tuple[nn.Module, tuple[str, ...], Any]:
+    """The model, ready to be used, its classes and its recipe from what ``save_model`` wrote.
+
+    Args:
+        path: a ``model.pt``.
+        task: what it must have been trained for.
+        make_recipe: the recipe from its choices.
+        build: the untrained model from the recipe and the number of classes.
+        other_loader: what loads models of the other task, for the error.
+
+    Raises:
+        ValueError: if the file is missing, cut short or no such model.
+    """
+    saved = read_model(path)
+    if saved["task"] != task:
+        raise ValueError(
+            f"path must hold a {_KINDS[task]}; {path} was trained with --task {saved['task']}. "
+            f"Use {other_loader}, or `imgrec-lab predict`, which takes both."
+        )
+    try:
+        recipe = make_recipe(**saved["recipe"])
+        model = build(recipe, len(saved["classes"]))
+        model.load_state_dict(saved["weights"])
+    except Exception as error:  # whatever does not fit, the file is not what it should be
+        raise _unusable(path, error) from error
+    return model.eval(), saved["classes"], recipe
+
+
+def _unusable(path: str | Path, error: Exception) -> ValueError:
     """What to raise where a model.pt cannot be read, or not be made into a model."""
     return ValueError(
         f"path must be a model.pt that `imgrec-lab train` wrote; {path} is damaged or of "

@@ -1,7 +1,7 @@
 """From pictures of any size to what is in them, and how well that is done."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -12,14 +12,6 @@ from imgrec_lab.box_ops import Detections, Target
 from imgrec_lab.detect import target_checks
 
 _BATCH_PIXELS = 2**20  # pictures of one size are looked at together, up to so many pixels
-
-
-class Finder(Protocol):
-    """A model that finds objects: ``Detector``, ``Localiser``, ``TorchvisionDetector``."""
-
-    def detections(
-        self, images: Tensor, *, score_threshold: float, iou_threshold: float, max_detections: int
-    ) -> list[Detections]: ...
 
 
 @torch.no_grad()
@@ -37,7 +29,7 @@ def predict(
     are padded where a side is no multiple of a ``Detector``'s strides, never resized.
 
     Args:
-        model: a ``Finder``.
+        model: a ``Detector``, ``Localiser`` or ``TorchvisionDetector``.
         images: (N, C, H, W), or pictures (C, H, W) of any sizes; uint8, or float in [0, 1].
         score_threshold: what is less sure is left out, 0 to 1.
         iou_threshold: of two boxes of one class that share more, the surer stays, 0 to 1.
@@ -78,7 +70,7 @@ def evaluate(
     """Average precision and recall of ``model`` over ``loader``, with nothing learned.
 
     Args:
-        model: a ``Finder`` with ``num_classes``.
+        model: as for ``predict``.
         loader: yields images (N, C, H, W) and N targets.
         iou_threshold: of the suppression.
     """

@@ -73,8 +73,8 @@ class Localiser(nn.Module):
         outputs = self(images)
         scores, labels = outputs["logits"].softmax(dim=1).max(dim=1)  # (N,), (N,)
         found = []
-        for row in range(len(images)):
-            kept = slice(row, row + int(scores[row] >= score_threshold))
+        for row, sure in enumerate((scores >= score_threshold).tolist()):
+            kept = slice(row, row + sure)
             found.append(
                 {"boxes": outputs["boxes"][kept], "scores": scores[kept], "labels": labels[kept]}
             )

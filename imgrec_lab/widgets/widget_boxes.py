@@ -14,8 +14,8 @@ from torch import Tensor
 from imgrec_lab import box_ops, plots, scenes
 from imgrec_lab.plots import figures
 from imgrec_lab.plots.figures import HAIRLINE, INK, PAGE_INCHES
-from imgrec_lab.widgets.quick_pictures import Backdrop, quick_png
-from imgrec_lab.widgets.widget_parts import Panel, fixed_row, picture_widget
+from imgrec_lab.widgets.quick_pictures import Backdrop
+from imgrec_lab.widgets.widget_parts import Panel, fixed_row, picture_widget, png
 
 _COLORS = {"A": plots.BLUE, "B": plots.ORANGE}
 _SIDES = ("x", "y", "width", "height")
@@ -67,7 +67,7 @@ def iou_explorer(image: Tensor | None = None) -> Panel:
     def draw(change: dict | None = None) -> None:
         boxes = [_box_of(parts, letter) for letter in "ab"]
         overlap = measure_overlap(*boxes)
-        parts.picture.value = quick_png(_overlap_figure(backdrop, *boxes, overlap))
+        parts.picture.value = png(_overlap_figure(backdrop, *boxes, overlap))
         parts.message.value = _overlap_sentence(overlap)
 
     def grow(change: dict) -> None:

@@ -15,8 +15,8 @@ from imgrec_lab import box_ops, metrics, plots
 from imgrec_lab.box_ops import Detections, Target
 from imgrec_lab.metrics import ErrorKind, PrecisionRecall
 from imgrec_lab.plots.figures import INK, PAGE_INCHES
-from imgrec_lab.widgets.quick_pictures import Backdrop, quick_png
-from imgrec_lab.widgets.widget_parts import Panel, fixed_row, picture_widget
+from imgrec_lab.widgets.quick_pictures import Backdrop
+from imgrec_lab.widgets.widget_parts import Panel, fixed_row, picture_widget, png
 
 _AROUND = 0.75  # of the longer side of the boxes: how much of the picture is shown beside them
 _RIGHT, _WRONG, _TRUTH = plots.BLUE, plots.VERMILLION, plots.PALETTE[6]
@@ -122,7 +122,7 @@ def precision_recall_explorer(
         ranked, place = state.ranked, parts.rank.value - 1
         image = images[ranked.boxes[place].picture] if images is not None and ranked.boxes else None
         name = classes[parts.label.value]
-        parts.picture.value = quick_png(_figure(ranked, place, image, name))
+        parts.picture.value = png(_figure(ranked, place, image, name))
         parts.message.value = _sentence(ranked, place, name, parts.iou_threshold.value)
 
     def choose(change: dict | None = None) -> None:

@@ -15,8 +15,8 @@ from imgrec_lab import box_ops, metrics, plots
 from imgrec_lab.box_ops import Detections, Target
 from imgrec_lab.plots import figures
 from imgrec_lab.plots.figures import PAGE_INCHES
-from imgrec_lab.widgets.quick_pictures import Backdrop, quick_png
-from imgrec_lab.widgets.widget_parts import Panel, fixed_row, picture_widget
+from imgrec_lab.widgets.quick_pictures import Backdrop
+from imgrec_lab.widgets.widget_parts import Panel, fixed_row, picture_widget, png
 
 _COLORS = [plots.PALETTE[at] for at in (1, 4, 2, 3, 5)]  # of the kept boxes, in turn
 MOST_NAMES = 20  # more could not be read
@@ -100,7 +100,7 @@ def nms_explorer(
             detections, score_threshold=parts.score_threshold.value,
             iou_threshold=parts.iou_threshold.value, by_class=parts.by_class.value,
         )  # fmt: skip
-        parts.picture.value = quick_png(_suppression_figure(backdrop, detections, result, classes))
+        parts.picture.value = png(_suppression_figure(backdrop, detections, result, classes))
         parts.message.value = _sentence(parts, detections, result, target)
 
     for control in (parts.score_threshold, parts.iou_threshold, parts.by_class):
