@@ -1,11 +1,15 @@
 """Notebooks are run in a fresh kernel and stored cleanly, or left alone."""
 
+import base64
+import io
 import json
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from PIL import Image
 
 from imgrec_lab.course import notebooks
 
@@ -78,6 +82,43 @@ def test_clean_takes_views_and_timings_out_and_leaves_text():
     assert notebook.cells[0].outputs[0].data == {"text/plain": "IntSlider(value=3)"}
     assert notebook.cells[0].metadata == {"tags": ["nbval-ignore-output"]}
     assert notebook.metadata.kernelspec.name == "python3"
+
+
+def png_of(pixels: np.ndarray) -> str:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode("ascii")
+
+
+def shrunk(png: str) -> str:
+    cell = new_code_cell("1", outputs=[new_output("display_data", data={"image/png": png})])
+    return notebooks.shrink_figures(new_notebook(cells=[cell])).cells[0].outputs[0].data["image/png"]
+
+
+def pixels_of(png: str) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(png))).convert("RGBA")).astype(int)
+
+
+def test_figures_are_stored_in_256_colours_that_look_alike():
+    y, x = np.mgrid[:120, :160]
+    grain = np.random.default_rng(0).integers(0, 8, size=x.shape)
+    picture = np.stack([x, y, (x + y) // 2, x], axis=-1) + grain[..., None]
+    picture[..., 3] = 255
+    picture[10:12, 10:14, :3] = yellow = (255, 220, 0)  # a colour that is rare here
+    before, after = png_of(picture.astype(np.uint8)), shrunk(png_of(picture.astype(np.uint8)))
+    assert len(after) < 0.7 * len(before)
+    assert len(np.unique(pixels_of(after).reshape(-1, 4), axis=0)) <= 256
+    assert np.abs(pixels_of(after) - pixels_of(before)).mean() < 4
+    assert np.abs(pixels_of(after)[10:12, 10:14, :3] - yellow).max() < 25
+    assert shrunk(after) == after, "a second time nothing is left to take"
+
+
+def test_figures_of_few_colours_and_those_that_show_through_stay_as_they_are():
+    few = np.zeros((8, 8, 4), dtype=np.uint8)
+    few[..., 3], few[:4, :, 0] = 255, 200
+    assert (pixels_of(shrunk(png_of(few))) == few).all()
+    few[..., 3] = 100
+    assert shrunk(png_of(few)) == png_of(few)
 
 
 def test_reading_a_notebook_that_is_not_there_says_so(tmp_path):
