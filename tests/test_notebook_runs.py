@@ -92,7 +92,8 @@ def png_of(pixels: np.ndarray) -> str:
 
 def shrunk(png: str) -> str:
     cell = new_code_cell("1", outputs=[new_output("display_data", data={"image/png": png})])
-    return notebooks.shrink_figures(new_notebook(cells=[cell])).cells[0].outputs[0].data["image/png"]
+    notebook = notebooks.shrink_figures(new_notebook(cells=[cell]))
+    return notebook.cells[0].outputs[0].data["image/png"]
 
 
 def pixels_of(png: str) -> np.ndarray:
