@@ -1,0 +1,92 @@
+"""Published specifications of GPUs, from one data file: ``bench.CARDS``, ``bench.find_card``."""
+
+import difflib
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_PREFIXES = ("nvidia ", "geforce ")
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a card's maker publishes of it; peaks, of which real training reaches a part.
+
+    Attributes:
+        aliases: the names by which drivers report it.
+        bandwidth_gb_s: of its memory, 10^9 bytes a second.
+        fp32_tflops: without tensor cores; the others with them, dense, fp16 and bf16 adding up in
+            float32; None where the card has no such arithmetic.
+        nvlink_gb_s: to other cards, both directions together; 0 where there is none.
+        cuda_cores, boost_ghz, memory_bus_bits, memory_gbps: what the first figures follow from.
+        list_price_usd: at its launch; None where there is none.
+        cloud_usd_per_hour: for one card on demand, from ``cloud_offer`` on ``cloud_date``.
+        source, date: the maker's page, and the month in which the figures were read.
+        checked, checked_with: whether the figures agree with copies of the maker's tables, and
+            which copies were read.
+        derived: the names of figures that were computed from cards of the same family.
+    """
+
+    name: str
+    aliases: tuple[str, ...]
+    architecture: str
+    year: int
+    memory_gb: float
+    bandwidth_gb_s: float
+    fp32_tflops: float
+    fp16_tflops: float
+    power_w: float
+    pcie: str
+    nvlink_gb_s: float
+    cuda_cores: int
+    boost_ghz: float
+    memory_bus_bits: int
+    source: str
+    date: str
+    checked: bool
+    checked_with: tuple[str, ...]
+    derived: tuple[str, ...] = ()
+    memory_gbps: float | None = None
+    tf32_tflops: float | None = None
+    bf16_tflops: float | None = None
+    list_price_usd: float | None = None
+    cloud_usd_per_hour: float | None = None
+    cloud_offer: str = ""
+    cloud_source: str = ""
+    cloud_date: str = ""
+
+
+def _read() -> tuple[Card, ...]:
+    tables = tomllib.loads(Path(__file__).with_name("cards.toml").read_text("utf-8"))["card"]
+    return tuple(map(_card, tables))
+
+
+def _card(values: dict[str, Any]) -> Card:
+    lists = {key: tuple(value) for key, value in values.items() if isinstance(value, list)}
+    return Card(**values | lists)
+
+
+CARDS = _read()
+
+
+def find_card(name: str) -> Card:
+    """The card of that name, as we or as drivers call it; capitals do not matter.
+
+    Raises:
+        ValueError: if none is known by it; the sentence names the nearest.
+    """
+    names = {_plain(alias): card for card in CARDS for alias in (card.name, *card.aliases)}
+    if card := names.get(_plain(str(name))):
+        return card
+    near = difflib.get_close_matches(_plain(str(name)), names, n=1, cutoff=0.5)
+    advice = f"Did you mean {names[near[0]].name!r}?" if near else "Look at bench.CARDS."
+    raise ValueError(f"name must be one of {len(CARDS)} known cards; got {name!r}. {advice}")
+
+
+def _plain(name: str) -> str:
+    """In small letters, without maker and brand, which people leave out."""
+    plain = " ".join(name.lower().split())
+    for prefix in _PREFIXES:
+        plain = plain.removeprefix(prefix)
+    return plain

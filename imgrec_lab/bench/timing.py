@@ -1,0 +1,158 @@
+"""How long something takes, and how sure that is: ``bench.measure``."""
+
+import logging
+import math
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+_LEAST_BLOCK_S = 2e-3  # a clock and a synchronisation take microseconds: well below 1 % of it
+_LEAST_BLOCKS = 11
+_WARM_UP_S = 0.05
+_OUTLIER, _DRIFT = 1.5, 0.05  # times the median; change of the median between thirds of the run
+
+
+@dataclass(frozen=True)
+class Timing:
+    """The time of one call, from many blocks of calls.
+
+    Attributes:
+        times_ms: one a block, in the order in which they were measured.
+        calls: of the function in each block.
+        warnings: what makes the median doubtful, in words; empty for a quiet run.
+    """
+
+    times_ms: tuple[float, ...]
+    calls: int
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def median_ms(self) -> float:
+        return statistics.median(self.times_ms)
+
+    @property
+    def quartiles_ms(self) -> tuple[float, float]:
+        """A quarter of the blocks was faster than the first, a quarter slower than the second."""
+        low, _, high = statistics.quantiles(self.times_ms, n=4, method="inclusive")
+        return low, high
+
+    @property
+    def interval_ms(self) -> tuple[float, float]:
+        """Where the true median lies, with a confidence of 95 %; no shape of the noise is assumed.
+
+        Source: Conover 1999, Practical nonparametric statistics, chapter 3 (order statistics).
+        """
+        return _median_interval(self.times_ms)
+
+    def __str__(self) -> str:
+        low, high = self.interval_ms
+        text = f"{self.median_ms:.4g} ms ({low:.4g} to {high:.4g}, {len(self.times_ms)} blocks)"
+        return "; ".join([text, *self.warnings])
+
+
+def measure(
+    fn: Callable[[], Any],
+    *,
+    interval: float = 0.02,
+    least_seconds: float = 0.2,
+    most_seconds: float = 2.0,
+) -> Timing:
+    """Time ``fn`` rightly: warm it up, wait for the device, repeat until the median is known.
+
+    Blocks of calls are timed by ``torch.utils.benchmark``, which waits for a GPU before and after
+    each, on as many threads as torch uses now.
+
+    Args:
+        fn: what to time; takes nothing, and is called many times.
+        interval: half the width of the 95 % interval of the median, as a fraction of it, at which
+            the run may end.
+        least_seconds, most_seconds: how long the run takes at least, and after how long it ends
+            although the interval is still too wide (with a warning).
+
+    Raises:
+        TypeError: if ``fn`` cannot be called.
+        ValueError: if ``interval`` or the seconds make no sense.
+    """
+    if not callable(fn):
+        raise TypeError(
+            f"fn must be a function without arguments; got a {type(fn).__name__}. Try "
+            "measure(lambda: model(images))."
+        )
+    if not 0 < interval < 1:
+        raise ValueError(f"interval must lie between 0 and 1; got {interval}. Try 0.02.")
+    if not 0 <= least_seconds <= most_seconds or not most_seconds > 0:
+        raise ValueError(
+            "least_seconds must not be negative, nor above most_seconds; got "
+            f"{least_seconds} and {most_seconds}. Try 0.2 and 2."
+        )
+    timer = _torchs_timer(fn)
+    calls = _warm_up(timer)
+    times: list[float] = []  # seconds a call
+    spent = 0.0
+    while spent < most_seconds or len(times) < 3:
+        times.append(timer.timeit(calls).median)
+        spent += times[-1] * calls
+        enough = len(times) >= _LEAST_BLOCKS and spent >= least_seconds
+        if enough and _relative_interval(times) <= interval:
+            break
+    return Timing(tuple(1000 * t for t in times), calls, _doubts(times, interval))
+
+
+def _torchs_timer(fn: Callable[[], Any]) -> Any:
+    """torch's timer of one call, which starts the threads that torch uses now."""
+    logger = logging.getLogger("torch.utils.cpp_extension")  # reports a missing GPU as it is loaded
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        from torch.utils.benchmark import Timer
+    finally:
+        logger.setLevel(level)
+    return Timer("fn()", globals={"fn": fn}, num_threads=torch.get_num_threads())
+
+
+def _warm_up(timer: Any) -> int:
+    """How many calls make a block, found while caches, clocks and allocators warm up."""
+    calls, spent = 1, 0.0
+    while True:
+        block = timer.timeit(calls).median * calls
+        spent += block
+        if block >= _LEAST_BLOCK_S and spent >= _WARM_UP_S:
+            return calls
+        if block < _LEAST_BLOCK_S:
+            calls = max(calls + 1, math.ceil(1.2 * calls * _LEAST_BLOCK_S / max(block, 1e-7)))
+
+
+def _median_interval(times: tuple[float, ...] | list[float]) -> tuple[float, float]:
+    ordered, count = sorted(times), len(times)
+    reach = 1.96 * math.sqrt(count) / 2  # ranks, by the normal limit of the binomial
+    low = max(0, math.floor((count - 1) / 2 - reach))
+    high = min(count - 1, math.ceil((count - 1) / 2 + reach))
+    return ordered[low], ordered[high]
+
+
+def _relative_interval(times: list[float]) -> float:
+    low, high = _median_interval(times)
+    return (high - low) / 2 / statistics.median(times)
+
+
+def _doubts(times: list[float], interval: float) -> tuple[str, ...]:
+    """What makes the median of such a run doubtful."""
+    median, third, found = statistics.median(times), len(times) // 3, []
+    if (reached := _relative_interval(times)) > interval:
+        found.append(
+            f"the interval is ±{reached:.1%}, not ±{interval:.1%}: other work, or too short"
+        )
+    slow = sum(t > _OUTLIER * median for t in times) / len(times)
+    if slow > 0.05:
+        found.append(f"{slow:.0%} of the blocks took over {_OUTLIER} times the median: other work")
+    if third >= 4:
+        change = statistics.median(times[-third:]) / statistics.median(times[:third]) - 1
+        if abs(change) > _DRIFT:
+            way = "slower" if change > 0 else "faster"
+            found.append(
+                f"it ended {abs(change):.0%} {way} than it began: throttling, or other work"
+            )
+    return tuple(found)
