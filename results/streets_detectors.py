@@ -33,7 +33,6 @@ def theirs(name: str) -> Callable[[], nn.Module]:
 
 ROWS = {  # how it is built, what it learns from, batch size, rate, seeds
     "ours": (ours, augment.Windows((48, 48)), 128, 6e-3, (0, 1, 2)),
-    "ours, whole pictures": (ours, None, 32, 4e-3, (0,)),
     "ssdlite": (theirs("ssdlite"), None, 32, 2e-3, (0,)),
     "fcos": (theirs("fcos"), None, 16, 5e-4, (0,)),
 }

@@ -89,6 +89,14 @@ def test_answers_have_a_row_for_each_location(count, height, width, channels):
     assert (outputs["distances"] > 0).all()
 
 
+def test_the_pyramid_has_a_map_for_each_stride_the_finest_first():
+    model = small_detector()
+    maps = model.pyramid(random_images(2, 3, 48, 64))
+    assert [tuple(x.shape) for x in maps] == [(2, 8, 12, 16), (2, 8, 6, 8), (2, 8, 3, 4)]
+    with pytest.raises(ValueError, match="multiples of the largest stride, 16 pixels; got 40"):
+        model.pyramid(random_images(1, 3, 40, 64))
+
+
 def test_an_untrained_detector_expects_nothing():
     torch.manual_seed(0)
     model = detect.Detector(4).eval()

@@ -102,14 +102,7 @@ class Detector(nn.Module):
             ``logits`` (N, A, K), ``distances`` (N, A, 4) in strides to the left, top, right and
             bottom, ``points`` (A, 2) and ``strides`` (A,) in pixels.
         """
-        self._check_size(images)
-        maps, x = [], self.stem(self.normalize(images))  # (N, D, H / 2, W / 2)
-        for stage in self.stages:
-            x = stage(x)
-            maps.append(x)
-        maps = [lateral(x) for lateral, x in zip(self.laterals, maps, strict=True)]
-        for level in reversed(range(len(maps) - 1)):  # what is coarse knows more: pass it down
-            maps[level] = maps[level] + F.interpolate(maps[level + 1], scale_factor=2)
+        maps = self.pyramid(images)
         points, strides = dense_targets.locations(
             images.shape[2:], self.strides, device=images.device
         )
@@ -119,6 +112,18 @@ class Detector(nn.Module):
             "points": points,
             "strides": strides,
         }
+
+    def pyramid(self, images: Tensor) -> list[Tensor]:
+        """Feature maps (N, D, rows, columns) of each stride, the finest first."""
+        self._check_size(images)
+        maps, x = [], self.stem(self.normalize(images))  # (N, D, H / 2, W / 2)
+        for stage in self.stages:
+            x = stage(x)
+            maps.append(x)
+        maps = [lateral(x) for lateral, x in zip(self.laterals, maps, strict=True)]
+        for level in reversed(range(len(maps) - 1)):  # what is coarse knows more: pass it down
+            maps[level] = maps[level] + F.interpolate(maps[level + 1], scale_factor=2)
+        return maps
 
     @torch.no_grad()
     def detections(
