@@ -2,7 +2,6 @@
 
 import statistics
 import time
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,55 +13,79 @@ QUIET = [1.0, 1.01, 0.99, 1.002, 0.998, 1.0, 1.005, 0.995, 1.001, 0.999, 1.0, 1.
 
 
 class Scripted:
-    """A timer whose calls take what a script says, in milliseconds, over and over."""
+    """A function whose calls take what a script says, in milliseconds, over and over."""
 
     def __init__(self, times_ms):
-        self.times_ms, self.asked = list(times_ms), []
+        self.times_ms, self.calls, self.now = list(times_ms), 0, 0.0
 
-    def timeit(self, calls):
-        self.asked.append(calls)
-        time_ms = self.times_ms[(len(self.asked) - 1) % len(self.times_ms)]
-        return SimpleNamespace(median=time_ms / 1000)
+    def __call__(self):
+        self.now += self.times_ms[self.calls % len(self.times_ms)] / 1000
+        self.calls += 1
 
 
 def measured(times_ms, monkeypatch, **choices) -> tuple[bench.Timing, Scripted]:
-    timer = Scripted(times_ms)
-    monkeypatch.setattr(timing, "_torchs_timer", lambda fn: timer)
-    return bench.measure(lambda: None, **choices), timer
+    function = Scripted(times_ms)
+    monkeypatch.setattr(timing, "_clock", lambda: function.now)
+    return bench.measure(function, **choices), function
 
 
-def test_the_median_of_a_sleep_is_its_length():
-    found = bench.measure(lambda: time.sleep(0.004), least_seconds=0.05)
-    assert 4.0 <= found.median_ms < 6.0 and found.calls == 1
+def test_the_median_is_that_of_the_calls():
+    taken = []
+
+    def nap():
+        start = time.perf_counter()
+        time.sleep(0.004)
+        taken.append(1000 * (time.perf_counter() - start))
+
+    found = bench.measure(nap, least_seconds=0.05)
+    assert found.calls == 1
+    assert found.median_ms == pytest.approx(statistics.median(taken), rel=0.1)
     low, high = found.interval_ms
     assert low <= found.median_ms <= high
 
 
-def test_it_agrees_with_torchs_own_measurement():
+def test_it_agrees_with_torchs_own_timer():
+    from torch.utils.benchmark import Timer
+
     a = torch.rand(300, 300)
-    pairs = []
+    timer = Timer("a @ a", globals={"a": a}, num_threads=torch.get_num_threads())
+    ratios = []
     for _ in range(5):
-        reference = timing._torchs_timer(lambda: a @ a).blocked_autorange(min_run_time=0.1)
+        reference = timer.blocked_autorange(min_run_time=0.1)
         ours = bench.measure(lambda: a @ a, least_seconds=0.1, most_seconds=0.3)
-        pairs.append(ours.median_ms / (1000 * reference.median))
-    assert 0.7 < statistics.median(pairs) < 1.4, "results/bench_timing.py holds it to 3 %"
+        ratios.append(ours.median_ms / (1000 * reference.median))
+    assert 0.6 < statistics.median(ratios) < 1.6, "other tests may run beside this one"
 
 
 def test_a_quiet_run_ends_when_its_median_is_known_and_warns_of_nothing(monkeypatch):
-    found, timer = measured(QUIET, monkeypatch, least_seconds=0.03, most_seconds=60)
+    found, function = measured(QUIET, monkeypatch, least_seconds=0.03, most_seconds=60)
     assert found.warnings == () and found.median_ms == pytest.approx(1.0, rel=0.01)
-    assert sum(timer.asked) < 200
+    assert function.calls < 200
     assert str(found).startswith("1 ms (0.99") and "blocks)" in str(found)
 
 
 def test_short_calls_are_timed_in_blocks_that_dwarf_the_clock(monkeypatch):
-    found, timer = measured([0.001], monkeypatch)  # a microsecond a call
-    assert timer.asked[-1] * 0.001 >= 2.0 and found.median_ms == pytest.approx(0.001)
+    found, _ = measured([0.001], monkeypatch)  # a microsecond a call
+    assert found.calls * 0.001 >= 2.0 and found.median_ms == pytest.approx(0.001)
 
 
-def test_a_call_of_a_minute_is_made_three_times_after_the_warm_up(monkeypatch):
-    _, timer = measured([60_000.0], monkeypatch)
-    assert timer.asked == [1] * 4
+def test_a_call_of_a_minute_is_made_three_times_after_a_warm_up_of_two(monkeypatch):
+    found, function = measured([60_000.0], monkeypatch)
+    assert function.calls == 5 and str(found).startswith("60 s (60 to 60, 3 blocks)")
+    assert "3 blocks only: the interval holds with 75%, not with 95 %" in str(found)
+
+
+def test_a_first_call_that_compiles_does_not_decide_the_size_of_blocks(monkeypatch):
+    found, _ = measured([5_000.0] + [0.01] * 100_000, monkeypatch)
+    assert found.calls >= 200 and found.median_ms == pytest.approx(0.01)
+
+
+def test_a_gpu_is_waited_for(monkeypatch):
+    waited = []
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
+    monkeypatch.setattr(torch.accelerator, "synchronize", lambda: waited.append(1))
+    found = bench.measure(lambda: time.sleep(0.003), least_seconds=0, most_seconds=0.02)
+    assert len(waited) >= 2 * len(found.times_ms)
 
 
 @pytest.mark.parametrize(
@@ -101,6 +124,7 @@ def test_the_interval_of_a_median_covers_it_in_95_of_100_runs():
         (int, {"least_seconds": 3}, ValueError, "nor above most_seconds; got 3 and 2.0"),
         (int, {"least_seconds": -1}, ValueError, "least_seconds must not be negative"),
         (int, {"least_seconds": 0, "most_seconds": 0}, ValueError, "got 0 and 0"),
+        (int, {"most_seconds": float("inf")}, ValueError, "got 0.2 and inf"),
     ],
 )
 def test_what_cannot_be_measured_is_refused(fn, choices, error, sentence):
@@ -116,7 +140,7 @@ def test_an_error_of_the_function_comes_through():
 def test_the_limit_of_a_container_counts_not_the_host(tmp_path):
     (tmp_path / "cpu.max").write_text("50000 100000\n")
     (tmp_path / "memory.max").write_text(f"{2**30}\n")
-    found = bench.limits(tmp_path)
+    found = bench.limits(tmp_path, tmp_path / "none")
     assert (found.cores, found.memory_gib) == (0.5, 1.0)
     assert "0.5 cores (the host has" in str(found) and "1.0 GiB of memory (the" in str(found)
 
@@ -129,8 +153,24 @@ def test_the_older_control_groups_count_too(tmp_path):
     }.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
-    found = bench.limits(tmp_path)
+    found = bench.limits(tmp_path, tmp_path / "none")
     assert (found.cores, found.memory_gib) == (0.25, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("own", "folder", "limit"),
+    [
+        ("0::/system.slice/lab.service\n", "system.slice", "memory.max"),
+        ("4:cpu,memory:/jobs/7\n1:pids:/else\n", "memory/jobs/7", "memory.limit_in_bytes"),
+    ],
+)
+def test_a_limit_of_this_group_or_of_one_above_counts(own, folder, limit, tmp_path):
+    (tmp_path / "own").write_text(own)
+    (tmp_path / "groups" / folder).mkdir(parents=True)
+    (tmp_path / "groups" / folder / limit).write_text(f"{2**28}\n")
+    assert bench.limits(tmp_path / "groups", tmp_path / "own").memory_gib == 0.25
+    (tmp_path / "own").write_text("0::/another\n4:memory:/another\n")
+    assert bench.limits(tmp_path / "groups", tmp_path / "own").memory_gib > 0.25
 
 
 def allow(monkeypatch, cores):
@@ -143,20 +183,16 @@ def allow(monkeypatch, cores):
 def test_without_a_limit_the_host_counts(files, tmp_path, monkeypatch):
     for name, text in files.items():
         (tmp_path / name).write_text(text)
-    monkeypatch.setattr(
-        container_limits.os, "sched_getaffinity", lambda _: set(range(10_000)), raising=False
-    )
-    found = bench.limits(tmp_path)
+    allow(monkeypatch, range(10_000))
+    found = bench.limits(tmp_path, tmp_path / "none")
     assert found.cores == found.host_cores and found.memory_gib == found.host_memory_gib
     assert "host" not in str(found)
 
 
 def test_affinity_is_a_limit(tmp_path, monkeypatch):
     monkeypatch.setattr(container_limits.os, "cpu_count", lambda: 64)
-    monkeypatch.setattr(
-        container_limits.os, "sched_getaffinity", lambda _: {0, 5, 9}, raising=False
-    )
-    assert bench.limits(tmp_path).cores == 3
+    allow(monkeypatch, [0, 5, 9])
+    assert bench.limits(tmp_path, tmp_path / "none").cores == 3
 
 
 @pytest.mark.parametrize(
@@ -175,6 +211,8 @@ def test_a_card_is_found_by_what_people_and_drivers_call_it(name, card):
 def test_an_unknown_card_is_refused_with_the_nearest_name():
     with pytest.raises(ValueError, match=r"one of 16 known cards; got 'RTX 4900'. Did you mean"):
         bench.find_card("RTX 4900")
+    with pytest.raises(ValueError, match=r"mean 'A100 40GB' or 'A100 80GB'\?"):
+        bench.find_card("A100")
     with pytest.raises(ValueError, match=r"got 'zebra'. Look at bench.CARDS"):
         bench.find_card("zebra")
 

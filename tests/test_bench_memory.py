@@ -28,6 +28,8 @@ def test_one_layer_by_hand():
     assert use.optimizer_mib == pytest.approx(2 * weights + 2 * 4 / MIB)  # and two step counters
     assert use.gradients_mib == pytest.approx(weights)  # the optimizer's step is the fullest moment
     assert use.batch_mib == pytest.approx((3 * 32 * 32 * 4 + 8) / MIB)
+    # The rest are two numbers for each weight of the larger tensor, on their way to its update.
+    assert use.activations_mib == pytest.approx(2 * 3 * 32 * 32 * 1000 * 4 / MIB)
     named = use.parameters_mib + use.optimizer_mib + use.gradients_mib + use.batch_mib
     assert use.peak_mib == pytest.approx(named + use.activations_mib)
 
@@ -85,10 +87,10 @@ def test_measured_memory_is_the_fullest_moment_not_the_end():
     assert bench.measure_memory(step, torch.device("cpu")) == pytest.approx(2, abs=0.01)
 
 
-def test_measuring_leaves_stderr_as_it_was(capfd):
-    bench.measure_memory(lambda: torch.zeros(8), torch.device("cpu"))
+def test_measuring_says_nothing_and_what_the_step_says_arrives(capfd):
+    bench.measure_memory(lambda: os.write(2, b"from the step\n"), "cpu")
     os.write(2, b"still here\n")
-    assert capfd.readouterr().err == "still here\n"
+    assert capfd.readouterr().err == "from the step\nstill here\n"
 
 
 def test_an_error_of_the_step_comes_through_and_stderr_is_given_back(capfd):
@@ -113,5 +115,45 @@ def test_a_model_that_asks_for_numbers_is_refused():
             logits = self.layer(images.flatten(1))
             return logits * 2 if logits.sum().item() > 0 else logits
 
-    with pytest.raises(ValueError, match=r"run without numbers; it failed with: .*item"):
+    with pytest.raises(ValueError, match=r"without numbers; they failed with: .*item"):
         rehearsed(Asks)
+
+
+@pytest.mark.parametrize(
+    ("build", "images", "sentence"),
+    [
+        (models.TinyCNN(14), torch.zeros(1, 3, 32, 32), "build must be a function that makes the"),
+        (one_layer, torch.zeros(1, 3, 32, 32, dtype=torch.uint8), "floating-point.*torch.uint8"),
+        (one_layer, [1.0], "floating-point.*got list"),
+    ],
+)
+def test_what_cannot_be_rehearsed_is_refused(build, images, sentence):
+    with pytest.raises(TypeError, match=sentence):
+        bench.rehearse_memory(build, images, torch.zeros(1, dtype=torch.int64))
+
+
+def test_pictures_of_another_size_are_named_as_the_reason():
+    with pytest.raises(ValueError, match="run on images of this shape.*768"):
+        rehearsed(one_layer, side=16)
+
+
+def test_tied_weights_count_once():
+    class Tied(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.one = nn.Linear(3072, 3072, bias=False)
+            self.two = nn.Linear(3072, 3072, bias=False)
+            self.two.weight = self.one.weight
+
+        def forward(self, images):
+            return self.two(self.one(images.flatten(1)))
+
+    assert rehearsed(Tied).parameters_mib == pytest.approx(3072 * 3072 * 4 / MIB)
+
+
+def test_an_optimizer_that_takes_all_weights_at_once_needs_more():
+    def deep():
+        return nn.Sequential(nn.Flatten(), *(nn.Linear(3072, 3072) for _ in range(4)))
+
+    at_once = rehearsed(deep, optimizer=lambda weights: torch.optim.AdamW(weights, foreach=True))
+    assert at_once.peak_mib > rehearsed(deep).peak_mib + 30

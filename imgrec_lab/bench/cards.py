@@ -15,6 +15,7 @@ class Card:
 
     Attributes:
         aliases: the names by which drivers report it.
+        memory_gb: as sold; drivers report it in GiB.
         bandwidth_gb_s: of its memory, 10^9 bytes a second.
         fp32_tflops: without tensor cores; the others with them, dense, fp16 and bf16 adding up in
             float32; None where the card has no such arithmetic.
@@ -22,9 +23,9 @@ class Card:
         cuda_cores, boost_ghz, memory_bus_bits, memory_gbps: what the first figures follow from.
         list_price_usd: at its launch; None where there is none.
         cloud_usd_per_hour: for one card on demand, from ``cloud_offer`` on ``cloud_date``.
-        source, date: the maker's page, and the month in which the figures were read.
-        checked, checked_with: whether the figures agree with copies of the maker's tables, and
-            which copies were read.
+        source: the maker's page, where the figures should stand.
+        checked, checked_with, date: whether they agree with copies of the maker's tables, which
+            copies, and the month in which those were read.
         derived: the names of figures that were computed from cards of the same family.
     """
 
@@ -79,8 +80,11 @@ def find_card(name: str) -> Card:
     names = {_plain(alias): card for card in CARDS for alias in (card.name, *card.aliases)}
     if card := names.get(_plain(str(name))):
         return card
-    near = difflib.get_close_matches(_plain(str(name)), names, n=1, cutoff=0.5)
-    advice = f"Did you mean {names[near[0]].name!r}?" if near else "Look at bench.CARDS."
+    plain = _plain(str(name))
+    near = [known for known in names if plain and known.startswith(plain)]
+    near = near or difflib.get_close_matches(plain, names, n=1, cutoff=0.5)
+    found = " or ".join(dict.fromkeys(repr(names[known].name) for known in near))
+    advice = f"Did you mean {found}?" if near else "Look at bench.CARDS."
     raise ValueError(f"name must be one of {len(CARDS)} known cards; got {name!r}. {advice}")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 
-def measure_memory(step: Callable[[], Any], device: torch.device) -> float:
+def measure_memory(step: Callable[[], Any], device: torch.device | str) -> float:
     """How much more memory than before lay there at the fullest moment of ``step``, in MiB.
 
     On a GPU torch's allocator says so. On the CPU torch's profiler reports every allocation and
@@ -23,6 +23,7 @@ def measure_memory(step: Callable[[], Any], device: torch.device) -> float:
     Raises:
         ValueError: if the device cannot tell.
     """
+    device = torch.device(device)
     if device.type == "cuda":
         torch.cuda.synchronize(device)
         before = torch.cuda.memory_allocated(device)
@@ -43,11 +44,14 @@ def _allocations(step: Callable[[], Any]) -> list[int]:
     """Bytes of each allocation on the CPU, below zero for a release, in their order."""
     from torch.profiler import ProfilerActivity, profile
 
-    with (
-        _quiet_libraries(),
-        profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler,
-    ):
+    profiler = profile(activities=[ProfilerActivity.CPU], profile_memory=True)
+    with _quiet_libraries():
+        profiler.start()
+    try:
         step()
+    finally:
+        with _quiet_libraries():
+            profiler.stop()
     events = profiler.profiler.kineto_results.events()
     found = [event for event in events if event.name() == "[memory]"]
     return [event.nbytes() for event in sorted(found, key=lambda event: event.start_ns())]
@@ -55,7 +59,7 @@ def _allocations(step: Callable[[], Any]) -> list[int]:
 
 @contextlib.contextmanager
 def _quiet_libraries() -> Iterator[None]:
-    """The profiler's library writes where it starts and stops, past Python; nobody needs that."""
+    """The profiler's library writes when it starts and stops, past Python; nobody needs that."""
     sys.stderr.flush()
     kept = os.dup(2)
     try:

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_leaves, tree_map_only
 
 LossFn = Callable[[Any, Any], Tensor]
 
@@ -53,22 +53,54 @@ def rehearse_memory(
 
     Kernels may need room of their own beside it: a convolution that must first bring its input
     into another layout, say. Models in channels-last, as ``train.fit`` keeps them, need little.
+    Attention is counted with its whole table of queries by keys, which fused kernels never keep:
+    measure a transformer instead. On a GPU torch's optimizers take all weights at once and need
+    more; rehearse ``optimizer=lambda weights: torch.optim.AdamW(weights, foreach=True)``.
 
     Args:
         build: makes the model; it is called where tensors have no numbers.
-        images: (N, C, H, W); only the shape counts, so ``torch.empty(..., device="meta")`` will do.
+        images: (N, C, H, W) floating point; no number is read, so
+            ``torch.empty(..., device="meta")`` will do.
         targets: what ``loss_fn`` takes as its second argument, in tensors, lists and dicts.
         loss_fn: (outputs, targets) to a scalar.
         optimizer: takes the parameters.
 
     Raises:
-        ValueError: if the step asks for numbers, which are not there; names the operation.
+        TypeError: if ``build`` makes no model, or images are not floating point.
+        ValueError: if the step does not run, or asks for numbers, which are not there.
     """
+    if isinstance(build, nn.Module) or not callable(build):
+        raise TypeError(
+            f"build must be a function that makes the model; got a {type(build).__name__}. Try "
+            "lambda: models.TinyCNN(14)."
+        )
+    if not isinstance(images, Tensor) or not images.is_floating_point():
+        kind = images.dtype if isinstance(images, Tensor) else type(images).__name__
+        raise TypeError(f"images must be a tensor of floating-point numbers; got {kind}.")
+    images, targets = tree_map_only(Tensor, lambda value: value.to("meta"), (images, targets))
+    if images.dim() == 4:
+        images = images.to(memory_format=torch.channels_last)
+    try:
+        return _rehearsed(build, images, targets, loss_fn, optimizer)
+    except (NotImplementedError, RuntimeError, TypeError, AssertionError) as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise ValueError(
+            "model, loss and optimizer must run on images of this shape, and without numbers; they "
+            f"failed with: {reason} If they do run on real ones, use bench.measure_memory."
+        ) from error
+
+
+def _rehearsed(
+    build: Callable[[], nn.Module],
+    images: Tensor,
+    targets: Any,
+    loss_fn: LossFn,
+    optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
+) -> MemoryUse:
+    """Two steps on the meta device: the second is looked at, when the optimizer has its state."""
     with torch.device("meta"):
         model = build().train()
-    model.to("meta", memory_format=torch.channels_last)  # what was made from NumPy, say
-    images, targets = _on_meta(images), _on_meta(targets)
-    images = images.to(memory_format=torch.channels_last) if images.dim() == 4 else images
+    model.to("meta").to(memory_format=torch.channels_last)  # also what was made from NumPy, say
     steps = optimizer(model.parameters())
 
     def step() -> None:
@@ -76,25 +108,19 @@ def rehearse_memory(
         loss_fn(model(images), targets).backward()
         steps.step()
 
-    try:
-        step()  # now the optimizer keeps what it keeps
-        peak = _rehearsed(step, model, steps, images, targets).peak
-        full = _rehearsed(step, model, steps, images, targets, stop_at=peak)
-    except (NotImplementedError, RuntimeError) as error:
-        raise ValueError(
-            "the model must be one whose step can run without numbers; it failed with: "
-            f"{str(error).splitlines()[0]}. Measure it instead: bench.measure_memory."
-        ) from error
-    return _use(full, model, steps, images, targets)
+    step()
+    with _Alive(itertools.chain(*_parts(model, steps, images, targets).values())) as alive:
+        step()
+    return _use(alive, model, steps, images, targets)
 
 
 class _Alive(TorchDispatchMode):
     """Counts the bytes of all storages that operations made and that are still alive."""
 
-    def __init__(self, first: Iterable[Tensor], *, stop_at: int | None = None):
+    def __init__(self, first: Iterable[Tensor]):
         super().__init__()
         self.now = self.peak = 0
-        self.stop_at, self.at_peak = stop_at, {}  # what was alive then: number -> bytes
+        self.at_peak: dict[int, int] = {}  # what was alive then: number -> bytes
         self.alive: dict[int, tuple[int, int]] = {}  # address -> number, bytes
         self.numbers = itertools.count()  # addresses are used again and again, numbers are not
         for tensor in first:
@@ -114,67 +140,36 @@ class _Alive(TorchDispatchMode):
         self.alive[key] = next(self.numbers), storage.nbytes()
         weakref.finalize(storage, self._forget, key)
         self.now += storage.nbytes()
-        self.peak = max(self.peak, self.now)
-        if self.now == self.stop_at and not self.at_peak:
-            self.at_peak = dict(self.alive.values())
+        if self.now > self.peak:
+            self.peak, self.at_peak = self.now, dict(self.alive.values())
 
     def _forget(self, key: int) -> None:
         self.now -= self.alive.pop(key)[1]
-
-
-def _rehearsed(
-    step: Callable[[], None],
-    model: nn.Module,
-    optimizer: Optimizer,
-    images: Tensor,
-    targets: Any,
-    *,
-    stop_at: int | None = None,
-) -> _Alive:
-    gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
-    kept = [*_weights(model), *_state(optimizer), *gradients, *_tensors([images, targets])]
-    with _Alive(kept, stop_at=stop_at) as alive:
-        del kept, gradients  # or the old gradients would never go
-        step()
-    return alive
 
 
 def _use(
     alive: _Alive, model: nn.Module, optimizer: Optimizer, images: Tensor, targets: Any
 ) -> MemoryUse:
     """What was alive at the peak, by what it is for."""
-    gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
-    parts = {
-        "parameters_mib": _weights(model),
-        "gradients_mib": gradients,
-        "optimizer_mib": _state(optimizer),
-        "batch_mib": _tensors([images, targets]),
-    }
     sizes = {}
-    for name, tensors in parts.items():
+    for name, tensors in _parts(model, optimizer, images, targets).items():
         numbers = {alive.alive[tensor.untyped_storage()._cdata][0] for tensor in tensors}
         sizes[name] = sum(alive.at_peak.get(number, 0) for number in numbers) / 2**20
-    peak = sum(alive.at_peak.values()) / 2**20
+    peak = alive.peak / 2**20
     return MemoryUse(**sizes, activations_mib=peak - sum(sizes.values()), peak_mib=peak)
 
 
-def _weights(model: nn.Module) -> list[Tensor]:
-    return [*model.parameters(), *model.buffers()]
-
-
-def _state(optimizer: Optimizer) -> list[Tensor]:
-    return [v for state in optimizer.state.values() for v in state.values() if _is_tensor(v)]
+def _parts(
+    model: nn.Module, optimizer: Optimizer, images: Tensor, targets: Any
+) -> dict[str, list[Tensor]]:
+    """All tensors that have a name of their own in ``MemoryUse``."""
+    return {
+        "parameters_mib": [*model.parameters(), *model.buffers()],
+        "gradients_mib": [w.grad for w in model.parameters() if w.grad is not None],
+        "optimizer_mib": _tensors(list(optimizer.state.values())),
+        "batch_mib": _tensors([images, targets]),
+    }
 
 
 def _tensors(values: Any) -> list[Tensor]:
-    return [value for value in tree_leaves(values) if _is_tensor(value)]
-
-
-def _is_tensor(value: Any) -> bool:
-    return isinstance(value, Tensor)
-
-
-def _on_meta(values: Any) -> Any:
-    return torch.utils._pytree.tree_map(
-        lambda value: value.to("meta") if _is_tensor(value) else value, values
-    )
+    return [value for value in tree_leaves(values) if isinstance(value, Tensor)]
