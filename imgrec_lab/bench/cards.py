@@ -78,9 +78,9 @@ def find_card(name: str) -> Card:
         ValueError: if none is known by it; the sentence names the nearest.
     """
     names = {_plain(alias): card for card in CARDS for alias in (card.name, *card.aliases)}
-    if card := names.get(_plain(str(name))):
-        return card
     plain = _plain(str(name))
+    if card := names.get(plain):
+        return card
     near = [known for known in names if plain and known.startswith(plain)]
     near = near or difflib.get_close_matches(plain, names, n=1, cutoff=0.5)
     found = " or ".join(dict.fromkeys(repr(names[known].name) for known in near))

@@ -15,7 +15,6 @@ from imgrec_lab.box_ops import Detections, Target
 from imgrec_lab.datasets import SceneSet
 from imgrec_lab.metrics import DetectionErrors
 from imgrec_lab.plots import figures
-from imgrec_lab.plots.figures import PAGE_INCHES
 
 _WINDOW = 64  # pixels
 
@@ -55,7 +54,7 @@ def four_questions(image: Tensor, target: Target, classes: Sequence[str]) -> lis
     names = [classes[label] for label in target["labels"]]
     largest = int(box_ops.area(target["boxes"]).argmax())
     boxes = target["boxes"]
-    axes = _row(4)
+    axes = figures.row_of_pictures(4)
     kinds = ", ".join(sorted(set(names)))
     for ax, title in zip(axes, ("recognise", "localise", "detect", "segment"), strict=True):
         plots.show_boxes(image, boxes[:0], title=title, ax=ax)
@@ -75,7 +74,7 @@ def side_by_side(
     """Windows with the truth, dashed, and the one box that a localiser answers with."""
     images = scenes.images[list(rows)]
     answers = detect.predict(localiser, images, score_threshold=0)
-    axes = _row(len(answers))
+    axes = figures.row_of_pictures(len(answers))
     for ax, row, answer in zip(axes, rows, answers, strict=True):
         target = scenes.targets[row]
         name = f"{scenes.classes[answer['labels'][0]]} {answer['scores'][0]:.2f}"
@@ -121,7 +120,7 @@ def examples_of_errors(
         places = _missed(errors) if name == "missed" else _surest(found, errors, kind)
         if places:
             shown.append((name, *places[0]))
-    axes = _row(len(shown))
+    axes = figures.row_of_pictures(len(shown))
     for ax, (name, picture, at) in zip(axes, shown, strict=True):
         image, target = scenes.images[picture], scenes.targets[picture]
         box = target["boxes"][at] if name == "missed" else found[picture]["boxes"][at]
@@ -160,13 +159,6 @@ def _sentence(kind: str, found: Detections, target: Target, at: int, classes: Se
         return f"{said}: nothing there"
     nearest = int(overlaps.argmax())
     return f"{said}, is {classes[target['labels'][nearest]]}, IoU {overlaps[nearest]:.2f}"
-
-
-def _row(count: int) -> list[Axes]:
-    axes = figures.grid_of_axes(count, columns=count, height=PAGE_INCHES / count + 0.6)
-    for ax in axes:
-        ax.set_axis_off()
-    return list(axes)
 
 
 def _caption(ax: Axes, text: str) -> None:

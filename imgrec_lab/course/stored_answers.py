@@ -19,6 +19,7 @@ from imgrec_lab.plots import figures
 
 _EMPTY = 225  # the grey of a photograph that is not here
 _SURE = 0.5  # the least score of a box that is drawn
+_TITLE_INCHES = 0.4
 
 
 def masks(streets: SceneSet) -> list[Axes]:
@@ -28,7 +29,9 @@ def masks(streets: SceneSet) -> list[Axes]:
         streets: the test part of ``datasets.load("streets")``.
     """
     stored = measured.read("mask_rcnn_streets")["shown"]
-    axes = _row(len(stored["pictures"]), streets.images.shape[2:])
+    axes = figures.row_of_pictures(
+        len(stored["pictures"]), image_size=streets.images.shape[2:], margin=_TITLE_INCHES
+    )
     for ax, one in zip(axes, stored["pictures"], strict=True):
         image, target = streets.images[one["picture"]], streets.targets[one["picture"]]
         found = _tensors(one["found"])
@@ -49,14 +52,11 @@ def cells(*, photos: bool = False) -> list[Axes]:
         DataUnavailable: if they are asked for and can be had nowhere.
     """
     results = measured.read("bccd_detector")
-    stored = results["shown"]
-    axes = _row(len(stored["pictures"]), stored["image_size"])
-    for ax, one, image in zip(
-        axes, stored["pictures"], _pictures("bccd", stored, photos=photos), strict=True
-    ):
+    panels = _panels("bccd", results["shown"], photos=photos)
+    for ax, one, image in panels:
         found, truth = _tensors(one["found"]), _tensors(one["truth"])
         plots.detections(image, found, truth, results["classes"], score_threshold=_SURE, ax=ax)
-    return axes
+    return [ax for ax, _, _ in panels]
 
 
 def raccoons(*, photos: bool = False) -> list[Axes]:
@@ -69,24 +69,25 @@ def raccoons(*, photos: bool = False) -> list[Axes]:
         DataUnavailable: if they are asked for and can be had nowhere.
     """
     stored = measured.read("raccoon_localiser")["shown"]
-    axes = _row(len(stored["pictures"]), stored["image_size"])
-    for ax, one, image in zip(
-        axes, stored["pictures"], _pictures("raccoon", stored, photos=photos), strict=True
-    ):
+    panels = _panels("raccoon", stored, photos=photos)
+    for ax, one, image in panels:
         found, truth = (torch.tensor(one[key])[None] for key in ("found", "truth"))  # (1, 4)
         overlap = box_ops.iou(found, truth).item()
         plots.show_boxes(image, truth, colors=plots.VERMILLION, linestyle="--", ax=ax)
         plots.show_boxes(None, found, colors=plots.BLUE, ax=ax)
         ax.set_title(f"IoU {overlap:.2f}", loc="left", fontsize=10)
-    return axes
+    return [ax for ax, _, _ in panels]
 
 
-def _pictures(name: str, stored: Mapping[str, Any], *, photos: bool) -> Tensor:
-    """The photographs (N, 3, H, W) uint8 that answers are stored of, or as many empty frames."""
-    size, rows = tuple(stored["image_size"]), [one["picture"] for one in stored["pictures"]]
-    if not photos:
-        return torch.full((len(rows), 3, *size), _EMPTY, dtype=torch.uint8)
-    return torch.cat([part.images for part in datasets.load(name, image_size=size)])[rows]
+def _panels(name: str, stored: Mapping[str, Any], *, photos: bool) -> list[tuple]:
+    """Axes, stored answer and picture (3, H, W) uint8 of each: a photograph, or an empty frame."""
+    answers, size = stored["pictures"], tuple(stored["image_size"])
+    images = torch.full((len(answers), 3, *size), _EMPTY, dtype=torch.uint8)
+    if photos:
+        parts = datasets.load(name, image_size=size)
+        images = torch.cat([part.images for part in parts])[[one["picture"] for one in answers]]
+    axes = figures.row_of_pictures(len(answers), image_size=size, margin=_TITLE_INCHES)
+    return list(zip(axes, answers, images, strict=True))
 
 
 def _tensors(values: Mapping[str, Sequence]) -> dict[str, Tensor]:
@@ -97,11 +98,3 @@ def _tensors(values: Mapping[str, Sequence]) -> dict[str, Tensor]:
         key: torch.tensor(value, dtype=kinds.get(key, torch.float32)).reshape(shapes[key])
         for key, value in values.items()
     }
-
-
-def _row(count: int, image_size: Sequence[int]) -> list[Axes]:
-    height = figures.PAGE_INCHES / count * image_size[0] / image_size[1]  # inches
-    axes = figures.grid_of_axes(count, columns=count, height=height + 0.4)
-    for ax in axes:
-        ax.set_axis_off()
-    return list(axes)

@@ -179,6 +179,23 @@ def grid_of_axes(count: int, *, columns: int, height: float) -> np.ndarray:
     return axes[:count]
 
 
+def row_of_pictures(
+    count: int, *, image_size: Sequence[int] = (1, 1), margin: float = 0.6
+) -> list[Axes]:
+    """``count`` axes without frames beside each other, as wide as the page.
+
+    Args:
+        image_size: (height, width) of the pictures; only their ratio counts.
+        margin: for titles and captions, inches.
+    """
+    height, width = image_size
+    inches = PAGE_INCHES / count * height / width + margin
+    axes = grid_of_axes(count, columns=count, height=inches)
+    for ax in axes:
+        ax.set_axis_off()
+    return list(axes)
+
+
 def frame(ax: Axes, title: str, xlabel: str, ylabel: str, *, grid: str | None = None) -> None:
     """Title, axis labels with units and quiet spines; ``grid`` is "x", "y" or "both"."""
     ax.set_title(title, loc="left", fontsize=11, color=INK)
