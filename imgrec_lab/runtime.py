@@ -52,6 +52,22 @@ def pick_device() -> torch.device:
     return torch.device(wanted)
 
 
+def find_device(device: torch.device | str | None = None) -> torch.device:
+    """``device`` if it is here; by default ``pick_device()``.
+
+    Raises:
+        ValueError: if it is not here; the sentence names those that are.
+    """
+    if device is None:
+        return pick_device()
+    here = ["cpu"] + ["mps"] * torch.backends.mps.is_available()
+    here += ["cuda"] * torch.cuda.is_available()
+    here += [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    if str(device) not in here:
+        raise ValueError(f"device must be one of {', '.join(here)}; got {device}.")
+    return torch.device(device)
+
+
 def pick_precision(device: torch.device) -> Precision:
     """The fastest precision that trains safely on ``device``.
 
@@ -131,7 +147,8 @@ def device_name(device: torch.device) -> str:
         return torch.cuda.get_device_name(device)
     if device.type == "mps":
         return f"Apple GPU ({platform.machine()})"
-    return f"{_cpu_name()}, {torch.get_num_threads()} threads"
+    threads = torch.get_num_threads()
+    return f"{_cpu_name()}, {threads} thread{'s' * (threads != 1)}"
 
 
 def _cpu_name() -> str:

@@ -57,7 +57,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "metrics": {"box_ops"},
     "detect": {"box_ops", "models", "metrics", "runtime"},
     "tune": {"train"},
-    "bench": {"runtime", "models"},
+    "bench": {"runtime", "models", "atomic_files"},
     "explain": {"models"},
     "plots": {"metrics"},  # intervals are computed in one place
 }

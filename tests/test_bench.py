@@ -25,7 +25,7 @@ class Scripted:
 
 def measured(times_ms, monkeypatch, **choices) -> tuple[bench.Timing, Scripted]:
     function = Scripted(times_ms)
-    monkeypatch.setattr(timing, "_clock", lambda: function.now)
+    monkeypatch.setattr(timing, "clock", lambda: function.now)
     return bench.measure(function, **choices), function
 
 
@@ -209,7 +209,7 @@ def test_a_card_is_found_by_what_people_and_drivers_call_it(name, card):
 
 
 def test_an_unknown_card_is_refused_with_the_nearest_name():
-    with pytest.raises(ValueError, match=r"one of 16 known cards; got 'RTX 4900'. Did you mean"):
+    with pytest.raises(ValueError, match=r"one of 17 known cards; got 'RTX 4900'. Did you mean"):
         bench.find_card("RTX 4900")
     with pytest.raises(ValueError, match=r"mean 'A100 40GB' or 'A100 80GB'\?"):
         bench.find_card("A100")

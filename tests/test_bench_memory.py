@@ -14,7 +14,7 @@ MIB = 2**20
 
 def rehearsed(build, batch: int = 4, side: int = 32, **choices) -> bench.MemoryUse:
     images = torch.empty(batch, 3, side, side, device="meta")
-    return bench.rehearse_memory(build, images, torch.zeros(batch, dtype=torch.int64), **choices)
+    return bench.memory_profile(build, images, torch.zeros(batch, dtype=torch.int64), **choices)
 
 
 def one_layer() -> nn.Module:
@@ -72,8 +72,7 @@ def test_a_rehearsal_tells_what_is_then_measured(build, batch):
     step()
     optimizer.zero_grad()
     use = rehearsed(build, batch=batch)
-    there = use.parameters_mib + use.optimizer_mib + use.batch_mib
-    measured = there + bench.measure_memory(step, torch.device("cpu"))
+    measured = use.before_mib + bench.measure_memory(step, torch.device("cpu"))
     assert use.peak_mib == pytest.approx(measured, rel=0.13)
 
 
@@ -129,7 +128,7 @@ def test_a_model_that_asks_for_numbers_is_refused():
 )
 def test_what_cannot_be_rehearsed_is_refused(build, images, sentence):
     with pytest.raises(TypeError, match=sentence):
-        bench.rehearse_memory(build, images, torch.zeros(1, dtype=torch.int64))
+        bench.memory_profile(build, images, torch.zeros(1, dtype=torch.int64))
 
 
 def test_pictures_of_another_size_are_named_as_the_reason():
@@ -157,3 +156,14 @@ def test_an_optimizer_that_takes_all_weights_at_once_needs_more():
 
     at_once = rehearsed(deep, optimizer=lambda weights: torch.optim.AdamW(weights, foreach=True))
     assert at_once.peak_mib > rehearsed(deep).peak_mib + 30
+
+
+def test_what_the_step_itself_writes_is_kept_and_the_profilers_log_is_not(capfd):
+    earlier = [torch.rand(1000)]  # its release is what the log tells of
+
+    def step():
+        earlier.clear()
+        os.write(2, b"from the step\n")
+
+    bench.measure_memory(step, "cpu")
+    assert capfd.readouterr().err == "from the step\n"

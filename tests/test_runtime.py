@@ -110,3 +110,14 @@ def test_bad_input_is_named():
         runtime.seed_everything(-1)
     with pytest.raises(ValueError, match="at least 1 thread; got 0"):
         runtime.use_threads(0)
+
+
+def test_a_device_is_found_by_name_or_chosen():
+    assert runtime.find_device("cpu") == torch.device("cpu")
+    assert runtime.find_device() == runtime.pick_device()
+
+
+@pytest.mark.parametrize("device", ["abacus", "cuda:77", torch.device("cuda:77")])
+def test_a_device_that_is_not_here(device):
+    with pytest.raises(ValueError, match=f"device must be one of cpu.*; got {device}"):
+        runtime.find_device(device)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 _PREFIXES = ("nvidia ", "geforce ")
+_LEFT_BY_DRIVER = 0.985  # an RTX 3090 of 24 GB: torch finds 23.69 GiB in all; a T4: 14.76 of 15
 
 
 @dataclass(frozen=True)
@@ -15,11 +16,13 @@ class Card:
 
     Attributes:
         aliases: the names by which drivers report it.
-        memory_gb: as sold; drivers report it in GiB.
+        memory_gb: as sold; for memory of GPUs this means GiB. See ``usable_gib``.
+        inline_ecc: whether a sixteenth of it goes into correcting errors.
         bandwidth_gb_s: of its memory, 10^9 bytes a second.
         fp32_tflops: without tensor cores; the others with them, dense, fp16 and bf16 adding up in
             float32; None where the card has no such arithmetic.
         nvlink_gb_s: to other cards, both directions together; 0 where there is none.
+        nvlink_bridge: whether it is a bridge, which joins two cards and no more.
         cuda_cores, boost_ghz, memory_bus_bits, memory_gbps: what the first figures follow from.
         list_price_usd: at its launch; None where there is none.
         cloud_usd_per_hour: for one card on demand, from ``cloud_offer`` on ``cloud_date``.
@@ -48,6 +51,8 @@ class Card:
     checked: bool
     checked_with: tuple[str, ...]
     derived: tuple[str, ...] = ()
+    inline_ecc: bool = False
+    nvlink_bridge: bool = False
     memory_gbps: float | None = None
     tf32_tflops: float | None = None
     bf16_tflops: float | None = None
@@ -56,6 +61,11 @@ class Card:
     cloud_offer: str = ""
     cloud_source: str = ""
     cloud_date: str = ""
+
+    @property
+    def usable_gib(self) -> float:
+        """The memory that torch finds: as sold, less what error correction and driver keep."""
+        return self.memory_gb * (15 / 16 if self.inline_ecc else 1) * _LEFT_BY_DRIVER
 
 
 def _read() -> tuple[Card, ...]:
@@ -86,6 +96,14 @@ def find_card(name: str) -> Card:
     found = " or ".join(dict.fromkeys(repr(names[known].name) for known in near))
     advice = f"Did you mean {found}?" if near else "Look at bench.CARDS."
     raise ValueError(f"name must be one of {len(CARDS)} known cards; got {name!r}. {advice}")
+
+
+def known_card(name: str) -> Card | None:
+    """The card of that name, or None if none is known by it."""
+    try:
+        return find_card(name)
+    except ValueError:
+        return None
 
 
 def _plain(name: str) -> str:

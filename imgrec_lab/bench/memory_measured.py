@@ -2,11 +2,15 @@
 
 import contextlib
 import os
+import re
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
+
+_LOG = re.compile(r"\w+\.cpp:\d+\] ")  # where a line of torch's own log comes from
 
 
 def measure_memory(step: Callable[[], Any], device: torch.device | str) -> float:
@@ -45,27 +49,26 @@ def _allocations(step: Callable[[], Any]) -> list[int]:
     from torch.profiler import ProfilerActivity, profile
 
     profiler = profile(activities=[ProfilerActivity.CPU], profile_memory=True)
-    with _quiet_libraries():
-        profiler.start()
-    try:
+    with _without_logs(), profiler:
         step()
-    finally:
-        with _quiet_libraries():
-            profiler.stop()
     events = profiler.profiler.kineto_results.events()
     found = [event for event in events if event.name() == "[memory]"]
     return [event.nbytes() for event in sorted(found, key=lambda event: event.start_ns())]
 
 
 @contextlib.contextmanager
-def _quiet_libraries() -> Iterator[None]:
-    """The profiler's library writes when it starts and stops, past Python; nobody needs that."""
+def _without_logs() -> Iterator[None]:
+    """The profiler's library logs past Python, where nobody needs it; all else is written after."""
     sys.stderr.flush()
     kept = os.dup(2)
-    try:
-        with open(os.devnull, "w") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+    with tempfile.TemporaryFile() as said:
+        os.dup2(said.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(kept, 2)
+            os.close(kept)
+            said.seek(0)
+            lines = said.read().decode(errors="replace").splitlines(keepends=True)
+            sys.stderr.write("".join(line for line in lines if not _LOG.search(line)))

@@ -94,7 +94,7 @@ def measure(
             "least_seconds must not be negative, nor above most_seconds; got "
             f"{least_seconds} and {most_seconds}. Try 0.2 and 2."
         )
-    timer = timeit.Timer(fn, timer=_clock)
+    timer = timeit.Timer(fn, timer=clock)
     calls = _warm_up(timer)
     times: list[float] = []  # seconds a call
     spent = 0.0
@@ -107,7 +107,7 @@ def measure(
     return Timing(tuple(1000 * t for t in times), calls, _doubts(times, interval))
 
 
-def _clock() -> float:
+def clock() -> float:
     """Seconds, after all that a GPU has been asked for is done."""
     if torch.accelerator.is_available():
         torch.accelerator.synchronize()

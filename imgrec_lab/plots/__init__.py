@@ -16,6 +16,7 @@ from torch import Tensor
 from imgrec_lab import metrics
 from imgrec_lab.plots import figures
 from imgrec_lab.plots.box_plots import show_boxes
+from imgrec_lab.plots.comparison_plots import machines
 from imgrec_lab.plots.dense_plots import assignment, dense_scores
 from imgrec_lab.plots.detection_plots import error_breakdown, precision_recall
 from imgrec_lab.plots.effect_plots import effects, pixel_histogram
@@ -42,6 +43,9 @@ from imgrec_lab.plots.image_plots import (
     receptive_field,
     show_images,
 )
+from imgrec_lab.plots.ladder_plots import staircase
+from imgrec_lab.plots.plan_plots import plan_sheet
+from imgrec_lab.plots.roofline_plots import memory_bars, roofline
 from imgrec_lab.plots.score_plots import score_table, sweep
 from imgrec_lab.plots.training_plots import (
     curve_sheet,
@@ -57,9 +61,10 @@ __all__ = [
     "BLUE", "GREEN", "ORANGE", "PALETTE", "SKY", "VERMILLION",
     "assignment", "class_accuracy", "compare", "confusion_matrix", "curve_sheet", "curves",
     "dense_scores", "descent", "detections", "effects", "error_breakdown", "feature_maps",
-    "filters", "gradient_histogram", "kernel_response", "lines", "pixel_histogram", "pixel_values",
-    "precision_recall", "predictions", "probabilities", "range_test", "rate_curve",
-    "receptive_field", "score_table", "show_boxes", "show_images", "sweep", "time_split",
+    "filters", "gradient_histogram", "kernel_response", "lines", "machines", "memory_bars",
+    "pixel_histogram", "pixel_values", "plan_sheet", "precision_recall", "predictions",
+    "probabilities", "range_test", "rate_curve", "receptive_field", "roofline", "score_table",
+    "show_boxes", "show_images", "staircase", "sweep", "time_split",
 ]  # fmt: skip
 
 
