@@ -1,9 +1,9 @@
 """Each exercise against its solution, other right answers, and wrong ones that learners write.
 
 The wrong answers are written anew here, as a learner would, and not taken from the exercises; each
-must be rejected with the message that belongs to it. Answers of lessons 02 to 04 and 07 stand in
-``test_preparation_exercises``, ``test_training_exercises``, ``test_augmentation_exercises`` and
-``test_localisation_exercises``.
+must be rejected with the message that belongs to it. Answers of lessons 02 to 04, 07 and 09 stand
+in ``test_preparation_exercises``, ``test_training_exercises``, ``test_augmentation_exercises``,
+``test_localisation_exercises`` and ``test_hardware_exercises``.
 """
 
 import dataclasses
@@ -12,6 +12,7 @@ import math
 import numpy as np
 import pytest
 import test_augmentation_exercises
+import test_hardware_exercises
 import test_localisation_exercises
 import test_preparation_exercises
 import test_training_exercises
@@ -109,6 +110,7 @@ RIGHT = {
     **test_training_exercises.RIGHT,
     **test_augmentation_exercises.RIGHT,
     **test_localisation_exercises.RIGHT,
+    **test_hardware_exercises.RIGHT,
 }
 
 
@@ -258,6 +260,7 @@ WRONG = {
     **test_training_exercises.WRONG,
     **test_augmentation_exercises.WRONG,
     **test_localisation_exercises.WRONG,
+    **test_hardware_exercises.WRONG,
 }
 
 

@@ -11,6 +11,7 @@ MODULES = {
     "03_training": "training",
     "04_augmentation": "augmentation",
     "07_localisation_vs_detection": "localisation",
+    "09_hardware": "hardware",
 }
 
 
