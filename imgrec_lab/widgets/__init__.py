@@ -22,6 +22,7 @@ from imgrec_lab.widgets.widget_corrector import label_corrector
 from imgrec_lab.widgets.widget_detection import precision_recall_explorer
 from imgrec_lab.widgets.widget_live import LiveCurves
 from imgrec_lab.widgets.widget_parts import Panel, fixed_row, picture_widget, png
+from imgrec_lab.widgets.widget_planner import planner
 from imgrec_lab.widgets.widget_signs import sign_explorer
 from imgrec_lab.widgets.widget_suppression import nms_explorer
 from imgrec_lab.widgets.widget_upload import predict_picture, predict_upload
@@ -29,7 +30,7 @@ from imgrec_lab.widgets.widget_upload import predict_picture, predict_upload
 __all__ = [
     "KERNELS", "OWN_KERNEL", "LiveCurves", "Panel", "annotator", "augmentation_explorer",
     "feature_map_explorer", "filter_image", "iou_explorer", "kernel_explorer", "label_corrector",
-    "nms_explorer", "precision_recall_explorer", "predict_picture", "predict_upload",
+    "nms_explorer", "planner", "precision_recall_explorer", "predict_picture", "predict_upload",
     "sign_explorer",
 ]  # fmt: skip
 
