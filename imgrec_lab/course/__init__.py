@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from imgrec_lab.course import data_commands, environment, lessons, model_commands
+from imgrec_lab.course import bench_commands, data_commands, environment, lessons, model_commands
 
 
 class ContractError(AssertionError):
@@ -99,6 +99,9 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("data", help="list, get, check and describe data sets")
     data_commands.add_to(command)
+
+    command = commands.add_parser("bench", help="measure this machine, compare machines")
+    bench_commands.add_to(command)
 
     command = commands.add_parser("notebooks", help="run notebooks and store their outputs")
     command.add_argument("paths", nargs="*", help="notebooks; default: all of them")
