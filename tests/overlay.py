@@ -29,6 +29,7 @@ LESSONS = (
     "03_training",
     "04_augmentation",
     "07_localisation_vs_detection",
+    "09_hardware",
 )
 OVERLAY = ROOT / ".venv-colab"
 WIDGETS_VERSION = "7.7.1"

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.browser
 
 ROOT = Path(__file__).resolve().parent.parent
 ARTIFACTS = ROOT / "tests" / "artifacts"
-LESSONS = ("00_start_here", "04_augmentation", "07_localisation_vs_detection")
+LESSONS = ("00_start_here", "04_augmentation", "07_localisation_vs_detection", "09_hardware")
 TAG = "browser"
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 CHROMIUM_FLAGS = [

@@ -128,10 +128,12 @@ LESSONS: tuple[Lesson, ...] = (
         name="09_hardware",
         title="Hardware",
         question="What does my hardware do for training, and what should I buy?",
+        minutes_cpu=3,
         prerequisites=("03_training",),
         accelerator="recommended",
+        data="made by code, no download",
+        modules=("bench", "models", "runtime", "train", "plots", "widgets", "checks"),
         difficulty=2,
-        planned=True,
     ),
     Lesson(
         name="10_trust",

@@ -7,6 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+_HERE = Path(__file__).parent
+_FOLDERS = (_HERE.parents[1] / "results", _HERE / "measured")  # in a clone, in an installation
+
 
 def read(name: str) -> dict[str, Any]:
     """What ``results/NAME.json`` holds.
@@ -17,14 +20,18 @@ def read(name: str) -> dict[str, Any]:
     Raises:
         FileNotFoundError: if nothing was measured under that name.
     """
-    here = Path(__file__).parent
-    for folder in (here.parents[1] / "results", here / "measured"):  # a clone, an installation
+    for folder in _FOLDERS:
         if (path := folder / f"{name}.json").is_file():
             return json.loads(path.read_text("utf-8"))
     raise FileNotFoundError(
         f"name must be that of a file in results/, without .json; got {name!r}. In a clone, "
         f"python results/{name}.py measures it."
     )
+
+
+def machines() -> list[Path]:
+    """The report files of other machines, for ``bench.read_reports``."""
+    return sorted(path for folder in _FOLDERS for path in (folder / "machines").glob("*.json"))
 
 
 def band(scores: Sequence[float], runs: int) -> tuple[float, float]:
