@@ -344,18 +344,29 @@ def test_an_installed_package_finds_its_cards_beside_its_code(tmp_path, monkeypa
     assert registry._read_cards() == registry.CARDS
 
 
+def each_file(included: dict[str, str]) -> dict[str, str]:
+    """What a wheel is told to include, folders as the files in them."""
+    found = {}
+    for source, target in included.items():
+        names = [path.name for path in (ROOT / source).glob("*")]  # none for a file
+        found |= {f"{source}/{name}": f"{target}/{name}" for name in names} or {source: target}
+    return found
+
+
 def test_a_wheel_carries_the_cards_and_what_lessons_read(tmp_path, monkeypatch):
     hatchling = pytest.importorskip("hatchling.build")
     build = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["hatch"]["build"]
     included = build["targets"]["wheel"]["force-include"]
-    for name in ("pyproject.toml", "README.md", "LICENSE", *included):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+    files = each_file(included)
+    assert any(source.startswith("results/machines/") for source in files)
+    for name in ("pyproject.toml", "README.md", "LICENSE", *files):
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
         shutil.copy(ROOT / name, tmp_path / name)
     (tmp_path / "imgrec_lab").mkdir()
     (tmp_path / "imgrec_lab" / "__init__.py").touch()
     monkeypatch.chdir(tmp_path)
     with zipfile.ZipFile(hatchling.build_wheel(".")) as wheel:
-        for source, target in included.items():
+        for source, target in files.items():
             assert wheel.read(target) == (ROOT / source).read_bytes()
     notebooks = [path.read_text("utf-8") for path in (ROOT / "notebooks").glob("*.ipynb")]
     read = set(re.findall(r'measured\.read\(\\"(\w+)', "".join(notebooks)))
