@@ -160,7 +160,7 @@ def drive(page: Any, address: str, *, index: int, runs: int) -> None:
     output = cells.nth(index).locator(".jp-OutputArea")
     picture = output.locator("img").first
     picture.scroll_into_view_if_needed(timeout=EFFECT_SECONDS * 1000)
-    before = look(page, picture)
+    before = settled(page, picture)
     move(output)
     deadline = time.monotonic() + EFFECT_SECONDS
     while look(page, picture) == before:
@@ -184,6 +184,16 @@ def run_up_to(page: Any, cells: Any, index: int, runs: int) -> None:
     for number in range(index + 1):
         error = cells.nth(number).locator('[data-mime-type="application/vnd.jupyter.error"]')
         assert error.count() == 0, f"cell {number} failed: {error.first.inner_text()[-300:]}"
+
+
+def settled(page: Any, picture: Any) -> bytes:
+    """The picture once it no longer moves or grows of itself."""
+    deadline, seen = time.monotonic() + EFFECT_SECONDS, b""
+    while (now := look(page, picture)) != seen:
+        assert time.monotonic() < deadline, "the picture must come to rest before it is tested"
+        seen = now
+        page.wait_for_timeout(700)
+    return seen
 
 
 def look(page: Any, picture: Any) -> bytes:
