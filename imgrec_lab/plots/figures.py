@@ -6,7 +6,7 @@ Colours are those of Okabe and Ito, which people with any common colour blindnes
 (Okabe and Ito 2008, https://jfly.uni-koeln.de/color/).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import LinearSegmentedColormap, Normalize
+from matplotlib.colors import LinearSegmentedColormap, Normalize, to_rgb
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
@@ -249,6 +249,24 @@ def write_numbers(ax: Axes, values: np.ndarray, painted: np.ndarray) -> None:
         text = "\n".join(f"{number:.0f}" if whole else f"{number:.2f}" for number in numbers)
         write_cell(ax, row, column, text, painted[row, column], size=size)
     split_cells(ax, height, width)
+
+
+def stack_bar(
+    ax: Axes, place: float, parts: Mapping[str, float], colors: Iterable[str], *,
+    write: Callable[[float], str], least: float, named: bool = True, **look: Any,
+) -> None:  # fmt: skip
+    """Parts side by side as one horizontal bar; those at least ``least`` long carry their size.
+
+    ``named`` enters the parts in the legend; ``look`` goes to ``Axes.barh``.
+    """
+    start = 0.0
+    for (name, length), color in zip(parts.items(), colors, strict=False):
+        label = name if named else None
+        ax.barh(place, length, left=start, color=color, ec="white", label=label, **look)
+        if length >= least:
+            middle, painted = start + length / 2, np.array(to_rgb(color))
+            write_cell(ax, place, middle, write(length), painted, size=8.5)
+        start += length
 
 
 def write_cell(

@@ -4,9 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
-import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
@@ -113,16 +111,16 @@ def _parts(plan: Any) -> dict[str, float]:
     return parts | {"CUDA and gaps": plan.needed_gib - sum(parts.values())}
 
 
+def _gib_text(gib: float) -> str:
+    return f"{gib:.2g}" if gib < 10 else f"{gib:.0f}"
+
+
 def _draw_memory(ax: Axes, plan: Any, title: str) -> None:
     width = 1.04 * max(plan.needed_gib, plan.card_gib)
     ax.axvspan(0, plan.card_gib, color=_BAND, lw=0, zorder=0)
-    start = 0.0
-    for (name, gib), color in zip(_parts(plan).items(), _COLORS, strict=True):
-        ax.barh(0, gib, left=start, height=0.62, color=color, ec="white", lw=0.6, label=name)
-        if gib > 0.055 * width:
-            text = f"{gib:.2g}" if gib < 10 else f"{gib:.0f}"
-            figures.write_cell(ax, 0, start + gib / 2, text, np.array(to_rgb(color)), size=8.5)
-        start += gib
+    figures.stack_bar(
+        ax, 0, _parts(plan), _COLORS, write=_gib_text, least=0.055 * width, height=0.62, lw=0.6
+    )
     ax.axvline(plan.card_gib, color=INK, lw=2)
     verdict = f"{plan.needed_gib:.1f} of {plan.card_gib:.1f} GiB"
     verdict = f"fits, {verdict}" if plan.fits else f"does not fit, {verdict}"

@@ -4,9 +4,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
 
 from imgrec_lab.plots import figures
 from imgrec_lab.plots.figures import BLUE, GREEN, HAIRLINE, INK, MUTED, ORANGE, PURPLE, SKY
@@ -110,16 +108,10 @@ def memory_bars(
     ax = figures.new_axes(ax, figures.PAGE_INCHES, 0.5 * len(rows) + 1.4)
     longest = max(sum(row.values()) for row in rows.values())
     for place, row in enumerate(rows.values()):
-        start = 0.0
-        for part, color in zip(parts, _PARTS, strict=False):
-            label = part if place == 0 else None
-            ax.barh(place, row[part], left=start, height=0.66, color=color, ec="white", label=label)
-            if row[part] > 0.06 * longest:
-                middle = start + row[part] / 2
-                figures.write_cell(
-                    ax, place, middle, f"{row[part]:,.0f}", np.array(to_rgb(color)), size=8.5
-                )
-            start += row[part]
+        figures.stack_bar(
+            ax, place, row, _PARTS, write="{:,.0f}".format, least=0.06 * longest,
+            named=place == 0, height=0.66,
+        )  # fmt: skip
     _mark_measured(ax, rows, measured or {})
     figures.frame(ax, title or "Memory of a training step", "MiB", "")
     ax.set_yticks(range(len(rows)), list(rows), fontsize=9)

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
@@ -254,15 +253,12 @@ def time_split(
     bars |= {name: (row, f"{sum(row.values()):.1f} s") for name, row in runs.items()}
     ax = figures.new_axes(ax, figures.PAGE_INCHES, 0.52 * len(bars) + 1.4)
     for place, (row, total) in enumerate(bars.values()):
-        start = 0.0
-        for part, color in zip(parts, _PARTS, strict=False):
-            share = row[part] / sum(row.values())
-            label = part if place == 0 else None
-            ax.barh(place, share, left=start, height=0.66, color=color, ec="white", label=label)
-            if share >= 0.035:
-                middle, painted = start + share / 2, np.array(to_rgb(color))
-                figures.write_cell(ax, place, middle, f"{share:.0%}", painted, size=8.5)
-            start += share
+        whole = sum(row.values())
+        shares = {part: row[part] / whole for part in parts}
+        figures.stack_bar(
+            ax, place, shares, _PARTS, write="{:.0%}".format, least=0.035, named=place == 0,
+            height=0.66,
+        )  # fmt: skip
         ax.text(1.01, place, total, va="center", fontsize=8.5, color=INK)
     figures.frame(ax, title or "Where the time goes", "share of the run", "run")
     ax.set_yticks(range(len(bars)), list(bars), fontsize=9)
